@@ -6,8 +6,8 @@
  * exception with the frame below in %rbx; it ends with `jmp fault_return`, `jmp fault_unexpected`, or
  * by leaving the frame for good). Kept registers: %r15 the parameter block; by custom %r14 is where
  * on_fault lets a faulting branch go on, %r13 the return address that it mends, %r12 where `int $0x80`
- * from CPL 3 goes on at CPL 0. With QUIET defined only the first fault is reported in full and
- * the rest by their number at the end.
+ * from CPL 3 goes on at CPL 0. With QUIET defined a fault of the same vector, CPL and code as the one
+ * before it is only counted, and the number reported later.
  */
 #pragma once
 
@@ -182,14 +182,12 @@ _start:
 /* %eax: the failed line, 0 for success. */
 guest_end:
 	mov %eax, %ebx
-#ifdef QUIET
-	mov PARAM_FAULTS(%r15), %rcx
-	cmp $2, %rcx
-	jb 1f
-	dec %rcx
-	report PORT_FAULTS, %ecx
-1:
+#ifndef NO_CET_CODE
+	mov %cr4, %rax			/* no shadow stack from here on: it may be in any state */
+	btr $CR4_CET_BIT, %rax
+	mov %rax, %cr4
 #endif
+	call flush_pending
 	report PORT_DONE, %ebx
 1:	hlt
 	jmp 1b
@@ -233,12 +231,16 @@ exception:
 	cmpl $0, no_cet_probing(%rip)
 	jne no_cet_fault
 #endif
-#ifdef QUIET
-	cmpq $1, PARAM_FAULTS(%r15)
-	jne 1f
-#endif
 	call report_fault
-1:	jmp on_fault
+	jmp on_fault
+
+flush_pending:
+	mov PARAM_PENDING(%r15), %ecx
+	test %ecx, %ecx
+	jz 1f
+	report PORT_FAULTS, %ecx
+	movl $0, PARAM_PENDING(%r15)
+1:	ret
 
 /* Vector, CPL, error code and RIP, then the SSP that the fault left: delivery at CPL 0 pushed it on the
  * shadow stack (SDM Vol. 3A, "Interrupt and exception handling", shadow stacks), from CPL 3 it is in
@@ -253,6 +255,15 @@ report_fault:
 	shl $16, %eax
 	movzwl FRAME_ERROR(%rbx), %ecx
 	or %ecx, %eax
+#ifdef QUIET
+	incl PARAM_PENDING(%r15)
+	cmp PARAM_LAST(%r15), %eax
+	je 3f
+	decl PARAM_PENDING(%r15)
+	mov %eax, PARAM_LAST(%r15)
+	call flush_pending
+	mov PARAM_LAST(%r15), %eax
+#endif
 	mov $PORT_FAULT, %edx
 	out %eax, %dx
 	report PORT_FAULT_RIP, FRAME_RIP(%rbx)
@@ -276,7 +287,7 @@ report_fault:
 	mov %eax, %ecx
 #endif
 1:	report PORT_FAULT_SSP, %ecx
-	ret
+3:	ret
 
 fault_return:
 	pop %rbx
