@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* UTF-8 as D-Bus wants it (Unicode Standard, table 3-7). */
+#include <string.h>
+
+#include "util/utf8.h"
+
+/* Length of the well-formed sequence at s, which holds max bytes; 0 where there is none. */
+static size_t sequence_length(const unsigned char *s, size_t max)
+{
+	unsigned char low = 0x80, high = 0xbf;
+	size_t n;
+
+	if (max == 0)
+		return 0;
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		n = 2;
+	else if (s[0] >= 0xe0 && s[0] <= 0xef)
+		n = 3;
+	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	if (n > max)
+		return 0;
+
+	if (s[0] == 0xe0)
+		low = 0xa0;
+	else if (s[0] == 0xed)
+		high = 0x9f;
+	else if (s[0] == 0xf0)
+		low = 0x90;
+	else if (s[0] == 0xf4)
+		high = 0x8f;
+	if (s[1] < low || s[1] > high)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if (s[i] < 0x80 || s[i] > 0xbf)
+			return 0;
+	return n;
+}
+
+bool utf8_is_valid(const char *buf, size_t size)
+{
+	const char *end = memchr(buf, 0, size);
+	size_t n;
+
+	if (!end)
+		return false;
+	for (; buf < end; buf += n) {
+		n = sequence_length((const unsigned char *)buf, (size_t)(end - buf));
+		if (!n)
+			return false;
+	}
+	return true;
+}
+
+void utf8_sanitize(const char *text, char *ret, size_t size)
+{
+	size_t left = strlen(text), used = 0;
+
+	while (left) {
+		size_t n = sequence_length((const unsigned char *)text, left);
+		size_t take = n ? n : 1;
+
+		if (used + take >= size)
+			break;
+		if (n > 1 && !((unsigned char)text[0] == 0xc2 && (unsigned char)text[1] < 0xa0))
+			memcpy(ret + used, text, n);
+		else if (n == 1 && (unsigned char)text[0] >= 0x20 && text[0] != 0x7f)
+			ret[used] = text[0];
+		else {
+			/* One mark for a bad byte, and one for a C1 control of two bytes. */
+			ret[used] = '?';
+			used -= take - 1;
+		}
+		used += take;
+		text += take;
+		left -= take;
+	}
+	ret[used] = '\0';
+}
