@@ -170,7 +170,8 @@ static int get_or_add_provisional(struct model *m, uint64_t key, const struct ce
 	identity.vm_id = key & CETD_KEY_TGID ? 0 : key;
 	identity.attribution = identity.vm_id ? CETD_ATTRIBUTION_VM_ID : CETD_ATTRIBUTION_PROCESS;
 	if (identity.vm_id)
-		snprintf(identity.id, sizeof(identity.id), "pid-%u-vm-%llu", identity.pid, key);
+		snprintf(identity.id, sizeof(identity.id), "pid-%u-vm-%llu", identity.pid,
+			 (unsigned long long)key);
 	else
 		snprintf(identity.id, sizeof(identity.id), "pid-%u", identity.pid);
 	snprintf(identity.name, sizeof(identity.name), "pid-%u", identity.pid);

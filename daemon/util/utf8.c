@@ -56,28 +56,32 @@ bool utf8_is_valid(const char *buf, size_t size)
 	return true;
 }
 
+/* C0, DEL and C1 (U+0080 to U+009F, two bytes in UTF-8). */
+static bool is_control(const unsigned char *s)
+{
+	return s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0);
+}
+
 void utf8_sanitize(const char *text, char *ret, size_t size)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	size_t left = strlen(text), used = 0;
 
 	while (left) {
-		size_t n = sequence_length((const unsigned char *)text, left);
-		size_t take = n ? n : 1;
+		size_t n = sequence_length(s, left);
+		bool ok = n && !is_control(s);
+		size_t put = ok ? n : 1;
 
-		if (used + take >= size)
+		if (used + put >= size)
 			break;
-		if (n > 1 && !((unsigned char)text[0] == 0xc2 && (unsigned char)text[1] < 0xa0))
-			memcpy(ret + used, text, n);
-		else if (n == 1 && (unsigned char)text[0] >= 0x20 && text[0] != 0x7f)
-			ret[used] = text[0];
-		else {
-			/* One mark for a bad byte, and one for a C1 control of two bytes. */
+		if (ok)
+			memcpy(ret + used, s, n);
+		else
 			ret[used] = '?';
-			used -= take - 1;
-		}
-		used += take;
-		text += take;
-		left -= take;
+		used += put;
+		n = n ? n : 1;
+		s += n;
+		left -= n;
 	}
 	ret[used] = '\0';
 }

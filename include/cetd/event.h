@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The ABI between the BPF programs and the daemon: map keys, counters, fault records, samples.
- * Fixed-width types only; both sides are built from this file. vmlinux.h or <linux/types.h> comes first.
+ * Fixed-width types only; both sides are built from this file. BPF programs include vmlinux.h first.
  */
 #pragma once
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
 
 #define CETD_ABI_VERSION 1
 
