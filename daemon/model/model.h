@@ -12,7 +12,10 @@
 
 #include "cetd/stream.h"
 
+struct model;
+
 struct vm {
+	const struct model *model; /* that holds it */
 	struct cetd_identity identity;
 	struct cetd_vm kernel;         /* latest counters; all zero until the first event */
 	struct cetd_history *history;  /* owned; NULL until the first fault */
@@ -60,6 +63,7 @@ void model_set_observer(struct model *m, const struct model_observer *observer);
 int model_apply(struct model *m, const struct cetd_message *message);
 
 struct vm *model_find_key(const struct model *m, uint64_t key);
+struct vm *model_find_id(const struct model *m, const char *id);
 
 /* By id, else by name where only one VM has it, else "pid-N" or a UUID in another spelling.
  * Returns 1 and the VM, 0 where there is none, -ENOTUNIQ where several have the name. */
