@@ -46,20 +46,25 @@ static void print_help(void)
 	printf("cetd [OPTIONS]\n\n"
 	       "Observe Intel CET in KVM guests: count and report control-protection faults and\n"
 	       "CET MSR accesses per VM, over D-Bus (org.cetd1) and Prometheus metrics.\n\n"
-	       "  -c, --config FILE         configuration (default " SETTINGS_FILE ", if it exists)\n"
+	       "  -c, --config FILE         configuration (default " SETTINGS_FILE
+	       ", if it exists)\n"
 	       "      --check-config        read the configuration, say what is wrong, exit\n"
 	       "      --help-config         list the keys of the configuration\n"
-	       "      --bus BUS             \"system\" (default), \"user\", \"none\" or a D-Bus address\n"
+	       "      --bus BUS             \"system\" (default), \"user\", \"none\" or a D-Bus "
+	       "address\n"
 	       "      --metrics ADDRESS     where to serve metrics, instead of metrics.listen\n"
-	       "      --record FILE         write the event stream to FILE (holds guest addresses)\n"
+	       "      --record FILE         write the event stream to FILE (holds guest "
+	       "addresses)\n"
 	       "      --record-note TEXT    a line about where and how, kept in the recording\n"
 	       "      --replay FILE         take events from a recording instead of the kernel\n"
-	       "      --speed X             replay X times as fast, 0 as fast as possible (default 1)\n"
+	       "      --speed X             replay X times as fast, 0 as fast as possible (default "
+	       "1)\n"
 	       "      --exit-after-replay   leave when the recording is over\n"
 	       "      --log-level LEVEL     emerg … info, debug; instead of log_level\n"
 	       "  -h, --help                this text\n"
 	       "      --version             the version\n\n"
-	       "Exit codes: 0 ok, 1 failure while running, 2 bad command line, 3 bad configuration,\n"
+	       "Exit codes: 0 ok, 1 failure while running, 2 bad command line, 3 bad "
+	       "configuration,\n"
 	       "4 another cetd owns the bus name, 5 no bus, 6 no BPF, BTF, KVM or privilege,\n"
 	       "7 bad recording.\n");
 }
@@ -150,7 +155,8 @@ enum options_verdict options_parse(int argc, char *argv[], struct options *ret)
 			o.log_level = log_level_from_string(optarg);
 			if (o.log_level < 0)
 				return usage("--log-level is '%s', valid are emerg, alert, crit, "
-					     "err, warning, notice, info, debug", optarg);
+					     "err, warning, notice, info, debug",
+					     optarg);
 			break;
 		case OPT_METRICS:
 			o.metrics = optarg;

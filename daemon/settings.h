@@ -7,11 +7,11 @@
 #define SETTINGS_FILE "/etc/cetd/cetd.conf"
 
 struct settings {
-	uint32_t max_vms;                /* VMs that the maps and the registry hold */
-	uint32_t scan_interval_sec;      /* between scans for VMs that no uevent told of */
-	uint32_t samples_per_second;     /* a VM's share of the ring buffer */
-	char *metrics_listen;            /* owned */
-	char *log_level;                 /* owned */
+	uint32_t max_vms;	     /* VMs that the maps and the registry hold */
+	uint32_t scan_interval_sec;  /* between scans for VMs that no uevent told of */
+	uint32_t samples_per_second; /* a VM's share of the ring buffer */
+	char *metrics_listen;	     /* owned */
+	char *log_level;	     /* owned */
 };
 
 /* Defaults; -ENOMEM. */

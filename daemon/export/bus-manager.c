@@ -12,9 +12,9 @@
 #include "export/json.h"
 
 #define METHOD(name) static int name(sd_bus_message *message, void *userdata, sd_bus_error *error)
-#define GETTER(name)                                                                               \
-	static int name(sd_bus *bus _unused_, const char *path _unused_,                           \
-			const char *interface _unused_, const char *property _unused_,             \
+#define GETTER(name)                                                                   \
+	static int name(sd_bus *bus _unused_, const char *path _unused_,               \
+			const char *interface _unused_, const char *property _unused_, \
 			sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_)
 
 static void refresh(struct bus *b)
@@ -95,8 +95,8 @@ METHOD(method_get_vm_by_pid)
 					 "Process %u holds several VMs: use an id from ListVMs",
 					 pid);
 	if (r == 0)
-		return sd_bus_error_setf(error, CETD_BUS_ERROR_NO_SUCH_VM,
-					 "Process %u holds no VM", pid);
+		return sd_bus_error_setf(error, CETD_BUS_ERROR_NO_SUCH_VM, "Process %u holds no VM",
+					 pid);
 	return reply_vm_path(message, vm);
 }
 
@@ -285,15 +285,15 @@ GETTER(get_version)
 
 GETTER(get_kernel_release)
 {
-	return sd_bus_message_append(reply, "s", ((struct bus *)userdata)->model->host.kernel_release);
+	return sd_bus_message_append(reply, "s",
+				     ((struct bus *)userdata)->model->host.kernel_release);
 }
 
 GETTER(get_family)
 {
 	const struct bus *b = userdata;
 
-	return sd_bus_message_append(reply, "s",
-				     cetd_family_to_string((int)b->model->host.family));
+	return sd_bus_message_append(reply, "s", cetd_family_to_string((int)b->model->host.family));
 }
 
 GETTER(get_guest_cet)
@@ -413,17 +413,16 @@ const sd_bus_vtable manager_vtable[] = {
 				method_get_top_rips, OPEN),
 	SD_BUS_METHOD_WITH_ARGS("DumpByFileDescriptor", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", fd),
 				method_dump, OPEN),
-	SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text),
-				method_metrics, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text), method_metrics,
+				OPEN),
 	SD_BUS_METHOD_WITH_ARGS("MonitorByFileDescriptor", SD_BUS_ARGS("s", vm),
 				SD_BUS_RESULT("h", fd), method_monitor, OPEN),
 	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, OPEN),
 
 	SD_BUS_SIGNAL_WITH_ARGS("VMAdded", SD_BUS_ARGS("s", id, "o", path), 0),
 	SD_BUS_SIGNAL_WITH_ARGS("VMRemoved", SD_BUS_ARGS("s", id, "o", path), 0),
-	SD_BUS_SIGNAL_WITH_ARGS("ControlProtection",
-				SD_BUS_ARGS("s", id, "s", kind, "s", privilege, "t", count, "b",
-					    injected),
-				0),
+	SD_BUS_SIGNAL_WITH_ARGS(
+		"ControlProtection",
+		SD_BUS_ARGS("s", id, "s", kind, "s", privilege, "t", count, "b", injected), 0),
 	SD_BUS_VTABLE_END,
 };

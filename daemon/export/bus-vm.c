@@ -44,9 +44,9 @@ int vm_node_enumerator(sd_bus *bus _unused_, const char *prefix _unused_, void *
 }
 
 /* The interfaces of sd_bus_property_get_t, without the arguments that a getter does not use. */
-#define GETTER(name)                                                                               \
-	static int name(sd_bus *bus _unused_, const char *path _unused_,                           \
-			const char *interface _unused_, const char *property _unused_,             \
+#define GETTER(name)                                                                   \
+	static int name(sd_bus *bus _unused_, const char *path _unused_,               \
+			const char *interface _unused_, const char *property _unused_, \
 			sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_)
 
 /* A char array in place, where sd-bus itself would expect a pointer to a string. */
@@ -65,8 +65,7 @@ GETTER(get_first_seen)
 {
 	const struct vm *vm = userdata;
 
-	return sd_bus_message_append(reply, "t",
-				     model_realtime_usec(vm->model, vm->first_seen_ns));
+	return sd_bus_message_append(reply, "t", model_realtime_usec(vm->model, vm->first_seen_ns));
 }
 
 GETTER(get_last_activity)
@@ -161,7 +160,7 @@ static int method_describe(sd_bus_message *message, void *userdata, sd_bus_error
 	return bus_reply_json(message, json_from_vm(vm->model, vm, false));
 }
 
-#define TEXT(name, field, flags)                                                                   \
+#define TEXT(name, field, flags) \
 	SD_BUS_PROPERTY(name, "s", get_text, offsetof(struct vm, identity.field), flags)
 #define CHANGES SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST

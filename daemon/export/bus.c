@@ -43,7 +43,8 @@ int bus_find_vm(const struct bus *b, const char *text, const struct vm **ret, sd
 		return 0;
 	if (r == -ENOTUNIQ)
 		return sd_bus_error_setf(error, CETD_BUS_ERROR_AMBIGUOUS,
-					 "Several VMs answer to '%s': use an id from ListVMs", text);
+					 "Several VMs answer to '%s': use an id from ListVMs",
+					 text);
 	return sd_bus_error_setf(error, CETD_BUS_ERROR_NO_SUCH_VM,
 				 "No VM has the id, name, UUID or pid-N '%s'", text);
 }
@@ -86,8 +87,8 @@ static void emit_vm(struct bus *b, struct bus_vm *state, const struct vm *vm)
 						cetd_privilege_to_string(p),
 						now->cp[k][p] - state->signalled.cp[k][p], false);
 	/* The stock tracepoint tells neither kind nor privilege exactly enough to count by. */
-	emit_control_protection(b, vm, "other", "unknown", now->injected - state->signalled.injected,
-				true);
+	emit_control_protection(b, vm, "other", "unknown",
+				now->injected - state->signalled.injected, true);
 	state->signalled = *now;
 
 	if (vm_object_path(vm->identity.id, &path) >= 0)
@@ -229,8 +230,8 @@ static int bus_register(struct bus *b)
 		r = sd_bus_add_fallback_vtable(b->bus, NULL, CETD_BUS_VM_PREFIX, CETD_BUS_VM,
 					       vm_vtable, vm_object_find, b);
 	if (r >= 0)
-		r = sd_bus_add_node_enumerator(b->bus, NULL, CETD_BUS_VM_PREFIX,
-					       vm_node_enumerator, b);
+		r = sd_bus_add_node_enumerator(b->bus, NULL, CETD_BUS_VM_PREFIX, vm_node_enumerator,
+					       b);
 	if (r >= 0)
 		r = sd_bus_add_object_vtable(b->bus, NULL, "/org/freedesktop/LogControl1",
 					     "org.freedesktop.LogControl1", log_control_vtable, b);
@@ -239,11 +240,14 @@ static int bus_register(struct bus *b)
 
 	r = sd_bus_request_name(b->bus, CETD_BUS_NAME, 0);
 	if (r == -EEXIST)
-		return log_error_errno(r, "Another process owns the bus name %s: stop it first "
-					  "(systemctl stop cetd)", CETD_BUS_NAME);
+		return log_error_errno(r,
+				       "Another process owns the bus name %s: stop it first "
+				       "(systemctl stop cetd)",
+				       CETD_BUS_NAME);
 	if (r == -EPERM || r == -EACCES)
-		return log_error_errno(r, "Failed to claim the bus name %s: %m (install "
-					  "org.cetd1.conf into the bus's system.d and reload the bus)",
+		return log_error_errno(r,
+				       "Failed to claim the bus name %s: %m (install "
+				       "org.cetd1.conf into the bus's system.d and reload the bus)",
 				       CETD_BUS_NAME);
 	if (r < 0)
 		return log_error_errno(r, "Failed to claim the bus name %s: %m", CETD_BUS_NAME);
@@ -253,8 +257,7 @@ static int bus_register(struct bus *b)
 DEFINE_CLEANUP(struct bus *, bus_free)
 
 int bus_new(sd_event *event, const char *address, const struct model *model,
-	    const struct export_context *ctx, const struct bus_commands *commands,
-	    struct bus **ret)
+	    const struct export_context *ctx, const struct bus_commands *commands, struct bus **ret)
 {
 	_cleanup_(bus_freep) struct bus *b = calloc(1, sizeof(*b));
 	int r;
@@ -268,10 +271,12 @@ int bus_new(sd_event *event, const char *address, const struct model *model,
 
 	r = bus_connect(address, &b->bus);
 	if (r < 0)
-		return log_error_errno(r, "Failed to connect to the %s bus: %m (is dbus running? "
-					  "--bus=none runs without)", address);
-	r = sd_event_add_time(event, &b->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC,
-			      on_signal_timer, b);
+		return log_error_errno(r,
+				       "Failed to connect to the %s bus: %m (is dbus running? "
+				       "--bus=none runs without)",
+				       address);
+	r = sd_event_add_time(event, &b->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_signal_timer,
+			      b);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(b->timer, SD_EVENT_OFF);
 	if (r >= 0)

@@ -10,10 +10,10 @@
 #include "model/valid.h"
 #include "util/macro.h"
 
-#define NOTIFY(m, hook, ...)                                                                       \
-	do {                                                                                       \
-		if ((m)->observer.hook)                                                            \
-			(m)->observer.hook((m)->observer.userdata, ##__VA_ARGS__);                 \
+#define NOTIFY(m, hook, ...)                                                       \
+	do {                                                                       \
+		if ((m)->observer.hook)                                            \
+			(m)->observer.hook((m)->observer.userdata, ##__VA_ARGS__); \
 	} while (0)
 
 int model_new(uint32_t max_vms, struct model **ret)

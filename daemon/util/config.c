@@ -179,8 +179,7 @@ static int read_object(struct reader *r, struct json_object *object, const char 
 {
 	int k;
 
-	json_object_object_foreach(object, name, value)
-	{
+	json_object_object_foreach (object, name, value) {
 		const struct config_item *item = NULL;
 		unsigned int line;
 		char key[256];
