@@ -222,7 +222,7 @@ static int parse(struct reader *r, void *target)
 	end = json_tokener_get_parse_end(tokener);
 	json_tokener_free(tokener);
 
-	if (error == json_tokener_continue)
+	if (error == json_tokener_continue || error == json_tokener_error_parse_eof)
 		k = fail(r, line_of(r->text, r->size), "the file ends in the middle of an object");
 	else if (error != json_tokener_success)
 		k = fail(r, line_of(r->text, end), "not JSON: %s", json_tokener_error_desc(error));
