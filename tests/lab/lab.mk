@@ -31,3 +31,7 @@ $(BUILD)/guest/%.bin: tests/lab/guest/%.S tests/lab/guest/guest.ld
 	$(Q)objcopy -O binary $(BUILD)/guest/$*.elf $@
 
 -include $(lab_vmm_obj:.o=.d) $(lab_guests:.bin=.d)
+
+.PHONY: lab
+lab: lab-guests
+	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab run

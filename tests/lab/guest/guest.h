@@ -99,6 +99,8 @@
 	.globl _start
 _start:
 	mov %rdi, %r15
+	cmpl $0, PARAM_VCPU(%r15)
+	jne 2f
 	mov $(MEM_IDT + 16 * 255), %edi
 	lea (stubs_end - STUB_BYTES)(%rip), %rax
 	mov $255, %ecx
@@ -114,6 +116,10 @@ _start:
 	dec %ecx
 	jns 1b
 	movw $0xee00, MEM_IDT + 16 * 0x80 + 4
+	movl $1, idt_ready(%rip)
+2:	pause				/* the others wait for the first vCPU's IDT */
+	cmpl $0, idt_ready(%rip)
+	je 2b
 	mov PARAM_VCPU(%r15), %eax
 	shl $4, %eax
 	add $SEL_TSS, %eax
@@ -152,6 +158,10 @@ guest_end:
 	jmp 1b
 
 	.text
+	.balign 8
+idt_ready:
+	.long 0
+
 /* One entry a vector, all of one size; vectors that carry no error code get a 0. */
 	.balign 16
 stubs:

@@ -24,6 +24,8 @@ static void usage(FILE *f)
 	      "  --timeout S    give up after S seconds, exit 124 (default: never)\n"
 	      "  --linger S     keep the VMs for S seconds after the guests are done\n"
 	      "  --no-cet       hide SHSTK and IBT from the guest's CPUID\n"
+	      "  --expect LIST  also fail unless the reports match: 'cet' or 'no-cet', then as wanted\n"
+	      "                 'KIND@CPL=N' for #CP (those not named must be none), 'gp=N', 'ud=N'\n"
 	      "  --name NAME    name of this process and in the report\n"
 	      "  --rate         print rounds a second\n"
 	      "  --json         report as one JSON object\n"
@@ -46,7 +48,7 @@ static bool parse_number(const char *text, uint64_t min, uint64_t max, uint64_t 
 }
 
 enum { OPT_VCPUS, OPT_VMS, OPT_COUNT, OPT_SECONDS, OPT_TIMEOUT, OPT_LINGER, OPT_NUMBERS,
-       OPT_NO_CET = OPT_NUMBERS, OPT_NAME, OPT_RATE, OPT_JSON, OPT_VERBOSE, OPT_HELP };
+       OPT_NO_CET = OPT_NUMBERS, OPT_NAME, OPT_EXPECT, OPT_RATE, OPT_JSON, OPT_VERBOSE, OPT_HELP };
 
 static const struct option long_options[] = {
 	{ "vcpus", required_argument, NULL, OPT_VCPUS },
@@ -57,6 +59,7 @@ static const struct option long_options[] = {
 	{ "linger", required_argument, NULL, OPT_LINGER },
 	{ "no-cet", no_argument, NULL, OPT_NO_CET },
 	{ "name", required_argument, NULL, OPT_NAME },
+	{ "expect", required_argument, NULL, OPT_EXPECT },
 	{ "rate", no_argument, NULL, OPT_RATE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "verbose", no_argument, NULL, OPT_VERBOSE },
@@ -92,6 +95,11 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case OPT_NAME:
 			o->name = optarg;
+			break;
+		case OPT_EXPECT:
+			if (!expect_valid(optarg))
+				return -EINVAL;
+			o->expect = optarg;
 			break;
 		case OPT_RATE:
 			o->rate = true;
@@ -216,7 +224,7 @@ int main(int argc, char **argv)
 		r = run_all(&o, vms);
 		report_print(&o, vms, now_seconds() - start);
 		fflush(stdout);
-		if (r >= 0 && !report_ok(&o, vms))
+		if (r >= 0 && (!report_ok(&o, vms) || (o.expect && !expect_met(&o, vms))))
 			r = -EBADE;
 		sleep(o.linger_seconds);
 	}

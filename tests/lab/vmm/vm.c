@@ -92,6 +92,23 @@ static void set_param32(struct vm *vm, unsigned int vcpu, unsigned int offset, u
 	memcpy(vm_param(vm, vcpu, offset), &value, sizeof(value));
 }
 
+/* All that tells a guest about CET: the two features, and their state components of XSAVES. */
+static void hide_cet(struct kvm_cpuid2 *cpuid)
+{
+	for (unsigned int i = 0; i < cpuid->nent; i++) {
+		struct kvm_cpuid_entry2 *e = cpuid->entries + i;
+
+		if (e->function == 7 && e->index == 0) {
+			e->ecx &= ~(1U << 7); /* SHSTK */
+			e->edx &= ~(1U << 20); /* IBT */
+		} else if (e->function == 0xd && e->index == 1) {
+			e->ecx &= ~(XSS_CET_U | XSS_CET_S);
+		} else if (e->function == 0xd && (e->index == 11 || e->index == 12)) {
+			e->eax = e->ebx = e->ecx = e->edx = 0;
+		}
+	}
+}
+
 static int vcpu_set_cpuid(struct vcpu *v)
 {
 	struct kvm_cpuid2 *cpuid;
@@ -103,14 +120,8 @@ static int vcpu_set_cpuid(struct vcpu *v)
 	cpuid->nent = n;
 	if (ioctl(v->vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0)
 		r = fail("KVM_GET_SUPPORTED_CPUID");
-	for (unsigned int i = 0; !r && i < cpuid->nent; i++) {
-		struct kvm_cpuid_entry2 *e = cpuid->entries + i;
-
-		if (e->function != 7 || e->index != 0 || !v->vm->options->no_cet)
-			continue;
-		e->ecx &= ~(1U << 7); /* SHSTK */
-		e->edx &= ~(1U << 20); /* IBT */
-	}
+	if (!r && v->vm->options->no_cet)
+		hide_cet(cpuid);
 	if (!r && ioctl(v->fd, KVM_SET_CPUID2, cpuid) < 0)
 		r = fail("KVM_SET_CPUID2");
 	free(cpuid);

@@ -18,6 +18,7 @@ struct vm;
 struct options {
 	const char *guest;
 	const char *name;
+	const char *expect;
 	unsigned int vcpus, vms;
 	uint64_t count;
 	unsigned int seconds, linger_seconds, timeout_seconds;
@@ -76,3 +77,8 @@ int vcpu_get_guest_ssp(struct vcpu *v, uint64_t *ret_ssp);
 /* report.c */
 void report_print(const struct options *o, const struct vm *vms, double seconds);
 bool report_ok(const struct options *o, const struct vm *vms);
+
+/* expect.c */
+/* True if the reports of all vCPUs together are as --expect TEXT says; otherwise tell on stderr what differs. */
+bool expect_met(const struct options *o, const struct vm *vms);
+bool expect_valid(const char *text);
