@@ -25,9 +25,6 @@ struct kvm_vcpu___cetd {
 	int vcpu_id;
 } __attribute__((preserve_access_index));
 
-/* Set once per load: without KVM's types (its module not loaded yet) VMs cannot be told apart. */
-bool knows_kvm;
-
 char _license[] SEC("license") = "GPL";
 
 /* The start of a file's name, zero-padded, comparable without a loop. */
@@ -46,7 +43,8 @@ static __always_inline bool is_vcpu_name(const union name *name)
 	return name->words[0] == *(const u64 *)"kvm-vcpu" && name->text[8] == ':';
 }
 
-/* Whose VM it is and which; false for a VM of another process, such as one whose fd was passed on. */
+/* Which VM it is; false for a VM of another process, such as one whose fd was passed on. Without KVM's
+ * types (module BTF that may not be read) neither can be told. */
 static __always_inline bool describe(struct task_struct *task, struct file *file, bool is_vcpu,
 				     struct cetd_scan *scan)
 {
@@ -57,7 +55,6 @@ static __always_inline bool describe(struct task_struct *task, struct file *file
 	    !bpf_core_type_exists(struct kvm_vcpu___cetd))
 		return true;
 
-	knows_kvm = true;
 	if (is_vcpu) {
 		kvm = BPF_CORE_READ(vcpu, kvm);
 		scan->vcpu = BPF_CORE_READ(vcpu, vcpu_id);
