@@ -78,5 +78,5 @@ int main(void)
 		cmocka_unit_test(test_nearest),
 	};
 
-	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("utf8", tests, NULL, NULL);
 }
