@@ -100,7 +100,8 @@ scrape() { curl -sS --max-time 10 --unix-socket "$work/metrics" "http://cetd/${1
 start_vm() {
 	local name=$1
 	shift
-	"$BUILD/cetvmm" --name "$name" "$@" >"$work/vm-$name.log" 2>&1 &
+	# As QEMU is called, so that cetd learns the name as it does from QEMU.
+	(exec -a qemu-system-x86_64 "$BUILD/cetvmm" --name "$name" "$@") >"$work/vm-$name.log" 2>&1 &
 	vm_pid=$!
 	children+=("$vm_pid")
 }
