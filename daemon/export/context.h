@@ -8,8 +8,8 @@
 #include "util/macro.h"
 
 struct export_context {
-	uint64_t start_usec;         /* CLOCK_REALTIME */
-	const char *recording;       /* file being replayed, or NULL */
+	uint64_t start_usec;	     /* CLOCK_REALTIME */
+	const char *recording;	     /* file being replayed, or NULL */
 	const char *config_file;     /* file in force, or NULL for built-in defaults */
 	const char *metrics_address; /* where the exporter listens, or NULL */
 };

@@ -12,8 +12,7 @@ static void add_string(struct json_object *o, const char *key, const char *value
 
 static void add_string_or_null(struct json_object *o, const char *key, const char *value)
 {
-	json_object_object_add(o, key,
-			       value && value[0] ? json_object_new_string(value) : NULL);
+	json_object_object_add(o, key, value && value[0] ? json_object_new_string(value) : NULL);
 }
 
 static void add_u64(struct json_object *o, const char *key, uint64_t value)
@@ -97,10 +96,9 @@ static void add_counters(struct json_object *o, const struct model *m, const str
 	json_object_object_add(o, "control_protection", has_cp ? cp_to_json(c) : NULL);
 	json_object_object_add(o, "control_protection_total",
 			       has_cp ? json_object_new_uint64(vm_cp_total(vm)) : NULL);
-	json_object_object_add(o, "injected_control_protection",
-			       model_shows(m, CETD_FACT_INJECTED_CP)
-				       ? json_object_new_uint64(c->injected)
-				       : NULL);
+	json_object_object_add(
+		o, "injected_control_protection",
+		model_shows(m, CETD_FACT_INJECTED_CP) ? json_object_new_uint64(c->injected) : NULL);
 	json_object_object_add(o, "cet_msr",
 			       model_shows(m, CETD_FACT_CET_MSR) ? msr_to_json(c) : NULL);
 	/* Only our own tracepoint tells the VMM's accesses from the guest's. */
@@ -171,11 +169,10 @@ struct json_object *json_from_vm(const struct model *m, const struct vm *vm, boo
 	json_object_object_add(o, "kernel_vm_id",
 			       i->vm_id ? json_object_new_uint64(i->vm_id) : NULL);
 	add_u64(o, "first_seen_usec", model_realtime_usec(m, vm->first_seen_ns));
-	json_object_object_add(
-		o, "last_activity_usec",
-		vm->last_activity_ns
-			? json_object_new_uint64(model_realtime_usec(m, vm->last_activity_ns))
-			: NULL);
+	json_object_object_add(o, "last_activity_usec",
+			       vm->last_activity_ns ? json_object_new_uint64(model_realtime_usec(
+							      m, vm->last_activity_ns))
+						    : NULL);
 	add_string(o, "uses_cet", vm_uses_cet(vm));
 	add_counters(o, m, vm);
 	if (with_addresses)

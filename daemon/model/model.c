@@ -10,10 +10,10 @@
 #include "model/valid.h"
 #include "util/macro.h"
 
-#define NOTIFY(m, hook, ...)                                                                       \
-	do {                                                                                       \
-		if ((m)->observer.hook)                                                            \
-			(m)->observer.hook((m)->observer.userdata, ##__VA_ARGS__);                 \
+#define NOTIFY(m, hook, ...)                                                       \
+	do {                                                                       \
+		if ((m)->observer.hook)                                            \
+			(m)->observer.hook((m)->observer.userdata, ##__VA_ARGS__); \
 	} while (0)
 
 int model_new(uint32_t max_vms, struct model **ret)
@@ -70,7 +70,7 @@ struct vm *model_find_key(const struct model *m, uint64_t key)
 	return vm;
 }
 
-static struct vm *model_find_id(const struct model *m, const char *id)
+struct vm *model_find_id(const struct model *m, const char *id)
 {
 	struct vm *vm;
 
@@ -104,6 +104,7 @@ static int model_add(struct model *m, const struct cetd_identity *identity, stru
 	vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return -ENOMEM;
+	vm->model = m;
 	vm->identity = *identity;
 	vm->first_seen_ns = m->now_ns;
 	make_id_unique(m, NULL, &vm->identity);

@@ -12,13 +12,16 @@
 
 #include "cetd/stream.h"
 
+struct model;
+
 struct vm {
+	const struct model *model; /* that holds it */
 	struct cetd_identity identity;
-	struct cetd_vm kernel;         /* latest counters; all zero until the first event */
-	struct cetd_history *history;  /* owned; NULL until the first fault */
-	uint64_t first_seen_ns;        /* CLOCK_MONOTONIC of the first message about the VM */
-	uint64_t last_activity_ns;     /* of the last counters that differed; 0 if none did */
-	bool is_provisional;           /* events came before discovery found the VM */
+	struct cetd_vm kernel;	      /* latest counters; all zero until the first event */
+	struct cetd_history *history; /* owned; NULL until the first fault */
+	uint64_t first_seen_ns;	      /* CLOCK_MONOTONIC of the first message about the VM */
+	uint64_t last_activity_ns;    /* of the last counters that differed; 0 if none did */
+	bool is_provisional;	      /* events came before discovery found the VM */
 	UT_hash_handle hh_key, hh_id;
 };
 
@@ -43,9 +46,9 @@ struct model {
 	struct vm *vms_by_id;  /* uthash, hh_id */
 	uint32_t n_vms, max_vms;
 	uint64_t lost[_CETD_LOST_MAX];
-	uint64_t vms_refused;  /* VM_ADDs dropped because max_vms was reached */
+	uint64_t vms_refused; /* VM_ADDs dropped because max_vms was reached */
 	uint32_t map_entries;
-	uint64_t now_ns; /* time of the latest message */
+	uint64_t now_ns;   /* time of the latest message */
 	uint64_t events;   /* samples received */
 	uint64_t messages; /* messages applied */
 	struct model_observer observer;
@@ -60,6 +63,7 @@ void model_set_observer(struct model *m, const struct model_observer *observer);
 int model_apply(struct model *m, const struct cetd_message *message);
 
 struct vm *model_find_key(const struct model *m, uint64_t key);
+struct vm *model_find_id(const struct model *m, const char *id);
 
 /* By id, else by name where only one VM has it, else "pid-N" or a UUID in another spelling.
  * Returns 1 and the VM, 0 where there is none, -ENOTUNIQ where several have the name. */

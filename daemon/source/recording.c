@@ -86,9 +86,10 @@ int recorder_new(const char *path, const char *note, struct recorder **ret)
 	if (!r || !(r->path = strdup(path)))
 		return log_error_errno(ENOMEM, "Failed to record to %s: %m", path);
 	if (h.note_length > RECORDING_NOTE_MAX)
-		return log_error_errno(E2BIG, "Failed to record to %s: the note has %u bytes, at "
-					      "most %d are kept", path, h.note_length,
-				       RECORDING_NOTE_MAX);
+		return log_error_errno(E2BIG,
+				       "Failed to record to %s: the note has %u bytes, at "
+				       "most %d are kept",
+				       path, h.note_length, RECORDING_NOTE_MAX);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return log_error_errno(errno, "Failed to create the recording %s: %m%s", path,
@@ -155,12 +156,15 @@ static int read_header(struct replay *r)
 	__u32 crc, expected;
 
 	if (!read_whole(r->file, &h, sizeof(h)) || memcmp(h.magic, MAGIC, sizeof(h.magic)))
-		return log_error_errno(EBADMSG, "%s is not a recording: it does not start with "
-						"\"CETDREC\"", r->path);
+		return log_error_errno(EBADMSG,
+				       "%s is not a recording: it does not start with "
+				       "\"CETDREC\"",
+				       r->path);
 	if (h.format_version != FORMAT_VERSION || h.abi_version != CETD_ABI_VERSION ||
 	    h.stream_version != CETD_STREAM_VERSION)
-		return log_error_errno(EBADMSG, "%s is a recording of version %u/%u/%u, this cetd "
-						"replays %d/%d/%d: use the cetd that made it",
+		return log_error_errno(EBADMSG,
+				       "%s is a recording of version %u/%u/%u, this cetd "
+				       "replays %d/%d/%d: use the cetd that made it",
 				       r->path, h.format_version, h.abi_version, h.stream_version,
 				       FORMAT_VERSION, CETD_ABI_VERSION, CETD_STREAM_VERSION);
 	if (h.note_length > RECORDING_NOTE_MAX || !read_whole(r->file, r->note, h.note_length) ||
@@ -168,8 +172,9 @@ static int read_header(struct replay *r)
 		return log_error_errno(EBADMSG, "%s: the header is cut off", r->path);
 	expected = (__u32)crc32(crc32(0, (void *)&h, sizeof(h)), (void *)r->note, h.note_length);
 	if (crc != expected || !utf8_is_valid(r->note, sizeof(r->note)))
-		return log_error_errno(EBADMSG, "%s: the header's checksum is wrong (found %08x, "
-						"expected %08x): the file is damaged",
+		return log_error_errno(EBADMSG,
+				       "%s: the header's checksum is wrong (found %08x, "
+				       "expected %08x): the file is damaged",
 				       r->path, crc, expected);
 	return 0;
 }
@@ -194,8 +199,8 @@ static bool read_record(struct replay *r, enum replay_end *ret_end)
 		*ret_end = REPLAY_END_CUT_OFF;
 		return false;
 	}
-	if (crc != (__u32)crc32(crc32(0, (void *)&r->next, sizeof(r->next)), r->payload,
-				r->next.size)) {
+	if (crc !=
+	    (__u32)crc32(crc32(0, (void *)&r->next, sizeof(r->next)), r->payload, r->next.size)) {
 		*ret_end = REPLAY_END_CORRUPT;
 		return false;
 	}

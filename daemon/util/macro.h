@@ -11,7 +11,7 @@
 #define _unused_ __attribute__((unused))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
@@ -22,12 +22,12 @@
 #define USEC_PER_MSEC 1000ULL
 
 /* Hand an owned pointer over: returns it and leaves NULL behind. */
-#define take_ptr(p)                                                                                \
-	({                                                                                         \
-		__typeof__(p) *_pp = &(p);                                                         \
-		__typeof__(p) _v = *_pp;                                                           \
-		*_pp = NULL;                                                                       \
-		_v;                                                                                \
+#define take_ptr(p)                        \
+	({                                 \
+		__typeof__(p) *_pp = &(p); \
+		__typeof__(p) _v = *_pp;   \
+		*_pp = NULL;               \
+		_v;                        \
 	})
 
 /* Likewise for a file descriptor: leaves -1 behind. */
@@ -57,9 +57,9 @@ static inline void fclosep(FILE **f)
 }
 
 /* static void FUNCp(TYPE *p), for _cleanup_(FUNCp) on a TYPE that FUNC frees. */
-#define DEFINE_CLEANUP(type, func)                                                                 \
-	static inline _unused_ void func##p(type *p)                                               \
-	{                                                                                          \
-		if (*p)                                                                            \
-			func(*p);                                                                  \
+#define DEFINE_CLEANUP(type, func)                   \
+	static inline _unused_ void func##p(type *p) \
+	{                                            \
+		if (*p)                              \
+			func(*p);                    \
 	}

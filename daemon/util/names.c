@@ -2,18 +2,21 @@
 /* The names of the enums in cetd/event.h and cetd/stream.h; also linked into cetctl. */
 #include "cetd/names.h"
 
-#define DEFINE_TO_STRING(name, max, ...)                                                           \
-	static const char *const name##_names[] = {__VA_ARGS__};                                   \
-	_Static_assert(sizeof(name##_names) / sizeof(char *) == (max), #name);                     \
-	const char *name##_to_string(int v)                                                        \
-	{                                                                                          \
-		return v >= 0 && v < (max) ? name##_names[v] : NULL;                               \
+#define DEFINE_TO_STRING(name, max, ...)                                       \
+	static const char *const name##_names[] = {__VA_ARGS__};               \
+	_Static_assert(sizeof(name##_names) / sizeof(char *) == (max), #name); \
+	const char *name##_to_string(int v)                                    \
+	{                                                                      \
+		return v >= 0 && v < (max) ? name##_names[v] : NULL;           \
 	}
 
 const struct cetd_msr_info cetd_msr_infos[_CETD_MSR_MAX] = {
-	[CETD_MSR_U_CET] = {"u_cet", 0x6a0},     [CETD_MSR_S_CET] = {"s_cet", 0x6a2},
-	[CETD_MSR_PL0_SSP] = {"pl0_ssp", 0x6a4}, [CETD_MSR_PL1_SSP] = {"pl1_ssp", 0x6a5},
-	[CETD_MSR_PL2_SSP] = {"pl2_ssp", 0x6a6}, [CETD_MSR_PL3_SSP] = {"pl3_ssp", 0x6a7},
+	[CETD_MSR_U_CET] = {"u_cet", 0x6a0},
+	[CETD_MSR_S_CET] = {"s_cet", 0x6a2},
+	[CETD_MSR_PL0_SSP] = {"pl0_ssp", 0x6a4},
+	[CETD_MSR_PL1_SSP] = {"pl1_ssp", 0x6a5},
+	[CETD_MSR_PL2_SSP] = {"pl2_ssp", 0x6a6},
+	[CETD_MSR_PL3_SSP] = {"pl3_ssp", 0x6a7},
 	[CETD_MSR_INT_SSP_TAB] = {"int_ssp_tab", 0x6a8},
 	[CETD_MSR_XSS] = {"xss", 0xda0},
 };

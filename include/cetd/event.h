@@ -85,6 +85,9 @@ enum cetd_lost {
 #define CETD_VCPU_UNKNOWN 0xffffffffU
 #define CETD_CPL_UNKNOWN 0xff
 
+/* struct cetd_vm's flags. */
+#define CETD_VM_CR4_CET (1U << 0) /* the guest's latest write of CR4 that concerned CET set it */
+
 #define CETD_FLAG_NESTED (1U << 0)  /* taken or accessed while L2 ran */
 #define CETD_FLAG_HOST (1U << 1)    /* MSR access by the VMM, not by the guest */
 #define CETD_FLAG_WRITE (1U << 2)   /* MSR: write; CR4: CET being set */
@@ -130,7 +133,7 @@ struct cetd_vm {
 	__u64 vm_id;    /* 0: this kernel has none */
 	__u64 first_ns; /* CLOCK_MONOTONIC of the first event */
 	__u32 tgid;     /* the VMM */
-	__u32 flags;
+	__u32 flags; /* CETD_VM_… */
 	__u32 sample_round; /* round of cetd_control that sample_count belongs to */
 	__u32 sample_count;
 };

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The maps and the words shared with the daemon; sizes are set by it before the load. */
+#pragma once
+
+#include "compat.bpf.h"
+
+#include "cetd/event.h"
+
+/* Samples that a VM may send in a round, and the rounds' length is the daemon's affair. */
+const volatile __u32 sample_budget = 100;
+
+/* The kernel has cetd's tracepoints. */
+const volatile bool is_patched = false;
+
+struct cetd_control control;
+
+/* A VM has set CR4.CET: from here on, clearing it is looked for. */
+__u32 cr4_seen;
+
+/* Something was counted that does not wake the daemon. On a line of its own: it is written often. */
+__u32 dirty __attribute__((aligned(64)));
+
+const struct cetd_vm new_vm = {};
+const struct cetd_history new_history = {};
+
+/* Preallocated: a VM's first event must not depend on an allocation that may fail. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct cetd_vm);
+} vms SEC(".maps");
+
+/* Allocated as VMs fault: 4.5 KiB each, and most VMs never do. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct cetd_history);
+} histories SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+} samples SEC(".maps");
+
+/* Patched kernels: what is known of a vCPU's thread, for tracepoints that pass no vCPU. */
+struct thread {
+	__u64 key;       /* of the VM that it runs */
+	__u64 has_fault; /* an intercepted #CP is on its way back into the guest */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread);
+} threads SEC(".maps");
+
+static __always_inline void lost(enum cetd_lost reason)
+{
+	__sync_fetch_and_add(&control.lost[reason], 1);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The BPF programs: which of them this kernel takes, loaded and attached. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cetd/stream.h"
+
+/* In the order of bpf/cetd.bpf.c. */
+enum program {
+	PROGRAM_STOCK_MSR,
+	PROGRAM_STOCK_CR,
+	PROGRAM_STOCK_INJ_EXCEPTION,
+	PROGRAM_STOCK_VMCS_LOAD,
+	PROGRAM_PATCHED_CP,
+	PROGRAM_PATCHED_MSR,
+	PROGRAM_PATCHED_VMCS_LOAD,
+	_PROGRAM_MAX,
+};
+
+/* What became of the programs, and what the kernel's types tell. */
+struct programs_state {
+	enum cetd_family family;
+	int result[_PROGRAM_MAX]; /* 0: attached; 1: not of this family; -errno, -ENOENT: no such hook */
+	bool has_vm_id;           /* struct kvm_arch has one */
+	bool has_fault;           /* struct kvm_vcpu_arch keeps the latest #CP: rip, cpl, nested */
+	bool has_cet_ops;         /* the enforcement hook */
+};
+
+struct cetd_bpf;
+
+struct programs {
+	struct cetd_bpf *skel; /* owned */
+	struct programs_state state;
+};
+
+/*
+ * Load and attach what the kernel has. Logging. -EPERM: the capabilities for BPF are missing; -ENOENT: no BTF;
+ * -ENODEV: not one of KVM's tracepoints is there. ret->state is filled as far as it was got to in any case.
+ */
+int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret);
+void programs_done(struct programs *p);
+
+/* The hook's name for people: "kvm_msr". */
+const char *program_hook(enum program program);
