@@ -234,8 +234,8 @@ static void read_own_rights(const char *root, struct hostfacts *f)
 	if (n < 0)
 		return;
 	link[n] = '\0';
-	f->has_own_pid_namespace =
-		sscanf(link, "pid:[%lu]", &inode) == 1 && inode != PROC_PID_INIT_INO;
+	f->has_own_pid_namespace = sscanf(link, "pid:[%lu]", &inode) == 1 &&
+				   inode != PROC_PID_INIT_INO;
 }
 
 void hostfacts_read(const char *root, struct hostfacts *ret)

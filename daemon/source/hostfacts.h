@@ -16,21 +16,21 @@ struct hostfacts {
 	char release[65];
 	unsigned int major, minor; /* of release; 0, 0 where it cannot be read */
 
-	char vendor[15];      /* "intel", "amd", "pvm", "none" */
-	bool has_kvm_module;  /* KVM is in this kernel, as a module or not */
+	char vendor[15];     /* "intel", "amd", "pvm", "none" */
+	bool has_kvm_module; /* KVM is in this kernel, as a module or not */
 	bool is_kvm_modular;
-	int kvm_error;        /* errno of opening or asking /dev/kvm, or 0 */
+	int kvm_error;		 /* errno of opening or asking /dev/kvm, or 0 */
 	bool kvm_shstk, kvm_ibt; /* offered to guests; where kvm_error is 0 */
-	uint64_t kvm_xss;        /* likewise, KVM's IA32_XSS */
+	uint64_t kvm_xss;	 /* likewise, KVM's IA32_XSS */
 
-	bool has_cpu;         /* the CPU flags below were read */
+	bool has_cpu; /* the CPU flags below were read */
 	bool cpu_shstk, cpu_ibt, cpu_vmx, cpu_svm, cpu_hypervisor;
 	bool is_cpu_intel;
-	bool has_cpuid;       /* the CPU was asked itself, past what the kernel makes of it */
+	bool has_cpuid; /* the CPU was asked itself, past what the kernel makes of it */
 	bool cpuid_shstk, cpuid_ibt;
 
 	enum hostfacts_switch cet, ept, unrestricted_guest, smaller_maxphyaddr; /* kvm_intel */
-	enum hostfacts_switch npt;                                              /* kvm_amd */
+	enum hostfacts_switch npt;						/* kvm_amd */
 	int vmx_basic_error; /* errno of reading the MSR, or 0 */
 	uint64_t vmx_basic;
 

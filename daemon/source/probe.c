@@ -62,10 +62,11 @@ static void explain_kvm(const struct hostfacts *f, struct cetd_host *host)
 			       "message in dmesg says why.",
 			       "There is no /dev/kvm: KVM is not loaded.");
 	else if (f->kvm_error == EACCES || f->kvm_error == EPERM)
-		host_add_cause(host, "kvm_no_permission",
-			       "Run cetd as root, or with the group that owns /dev/kvm "
-			       "(SupplementaryGroups=kvm); in a unit, DeviceAllow=/dev/kvm rw.",
-			       "cetd may not open /dev/kvm, so KVM cannot be asked what it offers.");
+		host_add_cause(
+			host, "kvm_no_permission",
+			"Run cetd as root, or with the group that owns /dev/kvm "
+			"(SupplementaryGroups=kvm); in a unit, DeviceAllow=/dev/kvm rw.",
+			"cetd may not open /dev/kvm, so KVM cannot be asked what it offers.");
 	else if (f->kvm_error)
 		host_add_cause(host, "kvm_unusable",
 			       "See what dmesg says about kvm, and reload the module.",
@@ -76,24 +77,27 @@ static void explain_kvm(const struct hostfacts *f, struct cetd_host *host)
 static void explain_cpu(const struct hostfacts *f, struct cetd_host *host)
 {
 	if (!strcmp(f->vendor, "pvm"))
-		host_add_cause(host, "pvm",
-			       "Run VMs that need CET on a host with VT-x or AMD-V and kvm_intel or "
-			       "kvm_amd. cetd still shows what guests here try to do with CET.",
-			       "KVM works by software here (kvm_pvm): its CPUs have no CET.");
+		host_add_cause(
+			host, "pvm",
+			"Run VMs that need CET on a host with VT-x or AMD-V and kvm_intel or "
+			"kvm_amd. cetd still shows what guests here try to do with CET.",
+			"KVM works by software here (kvm_pvm): its CPUs have no CET.");
 	if (!f->has_cpu || cpu_has_cet(f))
 		return;
 	if (f->has_cpuid && (f->cpuid_shstk || f->cpuid_ibt))
-		host_add_cause(host, "cpu_cet_disabled",
-			       "Remove ibt=off, nousershstk and clearcpuid= from the kernel command "
-			       "line, and use a kernel with CONFIG_X86_USER_SHADOW_STACK and "
-			       "CONFIG_X86_KERNEL_IBT.",
-			       "The CPU has CET (SHSTK %s, IBT %s), but this kernel does not use it.",
-			       f->cpuid_shstk ? "yes" : "no", f->cpuid_ibt ? "yes" : "no");
+		host_add_cause(
+			host, "cpu_cet_disabled",
+			"Remove ibt=off, nousershstk and clearcpuid= from the kernel command "
+			"line, and use a kernel with CONFIG_X86_USER_SHADOW_STACK and "
+			"CONFIG_X86_KERNEL_IBT.",
+			"The CPU has CET (SHSTK %s, IBT %s), but this kernel does not use it.",
+			f->cpuid_shstk ? "yes" : "no", f->cpuid_ibt ? "yes" : "no");
 	else if (f->cpu_hypervisor)
-		host_add_cause(host, "nested",
-			       "On the host below, use a kernel that gives guests CET, and a CPU "
-			       "model with SHSTK and IBT (such as host passthrough) for this VM.",
-			       "This host is a VM itself, and its CPU shows neither SHSTK nor IBT.");
+		host_add_cause(
+			host, "nested",
+			"On the host below, use a kernel that gives guests CET, and a CPU "
+			"model with SHSTK and IBT (such as host passthrough) for this VM.",
+			"This host is a VM itself, and its CPU shows neither SHSTK nor IBT.");
 	else
 		host_add_cause(host, "cpu_no_cet",
 			       "CET takes Intel Tiger Lake, Sapphire Rapids or later, or AMD Zen 3 "
@@ -106,11 +110,12 @@ static void explain_intel(const struct hostfacts *f, struct cetd_host *host)
 {
 	/* The module clears the parameter itself where the CPU lacks CET. */
 	if (f->cet == HOSTFACTS_SWITCH_OFF && cpu_has_cet(f))
-		host_add_cause(host, "kvm_intel_cet_off",
-			       "Remove cet=0 from the options of kvm_intel (/etc/modprobe.d, kernel "
-			       "command line) and reload it. If nobody set it, the CPU's VMX cannot "
-			       "load CET state: then a host below must pass that on.",
-			       "The parameter cet of kvm_intel is off.");
+		host_add_cause(
+			host, "kvm_intel_cet_off",
+			"Remove cet=0 from the options of kvm_intel (/etc/modprobe.d, kernel "
+			"command line) and reload it. If nobody set it, the CPU's VMX cannot "
+			"load CET state: then a host below must pass that on.",
+			"The parameter cet of kvm_intel is off.");
 	if (f->ept == HOSTFACTS_SWITCH_OFF)
 		host_add_cause(host, "ept_off",
 			       "Remove ept=0 from the options of kvm_intel and reload it.",
@@ -122,20 +127,22 @@ static void explain_intel(const struct hostfacts *f, struct cetd_host *host)
 			       "Unrestricted guest is off (parameter of kvm_intel): KVM would have "
 			       "to emulate code, and it does not emulate CET.");
 	if (f->smaller_maxphyaddr == HOSTFACTS_SWITCH_ON && f->ept != HOSTFACTS_SWITCH_OFF)
-		host_add_cause(host, "smaller_maxphyaddr",
-			       "Remove allow_smaller_maxphyaddr=1 from the options of kvm_intel and "
-			       "reload it.",
-			       "The parameter allow_smaller_maxphyaddr of kvm_intel is on, and that "
-			       "excludes shadow stacks.");
+		host_add_cause(
+			host, "smaller_maxphyaddr",
+			"Remove allow_smaller_maxphyaddr=1 from the options of kvm_intel and "
+			"reload it.",
+			"The parameter allow_smaller_maxphyaddr of kvm_intel is on, and that "
+			"excludes shadow stacks.");
 	if (!cpu_has_cet(f))
 		return;
 	if (f->vmx_basic_error)
-		host_add_cause(host, "vmx_basic_unknown",
-			       "modprobe msr and run cetctl probe as root again, or: "
-			       "rdmsr -p 0 -f 56:56 0x480 (1 is what CET needs).",
-			       "Whether VMX can inject a #CP (VMX_BASIC bit 56) is unknown: the MSR "
-			       "cannot be read (%s).",
-			       strerror(f->vmx_basic_error));
+		host_add_cause(
+			host, "vmx_basic_unknown",
+			"modprobe msr and run cetctl probe as root again, or: "
+			"rdmsr -p 0 -f 56:56 0x480 (1 is what CET needs).",
+			"Whether VMX can inject a #CP (VMX_BASIC bit 56) is unknown: the MSR "
+			"cannot be read (%s).",
+			strerror(f->vmx_basic_error));
 	else if (!(f->vmx_basic & VMX_BASIC_NO_HW_ERRCODE))
 		host_add_cause(host, "vmx_basic_bit56",
 			       "Update the CPU's microcode or firmware; if this host is a VM, the "
@@ -170,21 +177,23 @@ static void explain_off(const struct hostfacts *f, struct cetd_host *host)
 static void explain_partial(const struct hostfacts *f, struct cetd_host *host)
 {
 	if (f->kvm_shstk && !f->kvm_ibt && !strcmp(f->vendor, "amd"))
-		host_add_cause(host, "amd_no_ibt",
-			       "Nothing to do: guests have shadow stacks, and there are no endbranch "
-			       "faults to be seen.",
-			       "AMD CPUs have shadow stacks but no IBT.");
+		host_add_cause(
+			host, "amd_no_ibt",
+			"Nothing to do: guests have shadow stacks, and there are no endbranch "
+			"faults to be seen.",
+			"AMD CPUs have shadow stacks but no IBT.");
 	else if (!f->kvm_ibt)
 		host_add_cause(host, "ibt_missing",
 			       "Remove ibt=off from the kernel command line, and use a kernel with "
 			       "CONFIG_X86_KERNEL_IBT.",
 			       "KVM offers guests shadow stacks, but no IBT.");
 	else if (!f->kvm_shstk)
-		host_add_cause(host, "shstk_missing",
-			       "Use a kernel with CONFIG_X86_USER_SHADOW_STACK, without nousershstk "
-			       "on its command line; the parameter allow_smaller_maxphyaddr of "
-			       "kvm_intel must be off.",
-			       "KVM offers guests IBT, but no shadow stacks.");
+		host_add_cause(
+			host, "shstk_missing",
+			"Use a kernel with CONFIG_X86_USER_SHADOW_STACK, without nousershstk "
+			"on its command line; the parameter allow_smaller_maxphyaddr of "
+			"kvm_intel must be off.",
+			"KVM offers guests IBT, but no shadow stacks.");
 	if ((f->kvm_xss & XSS_CET) != XSS_CET)
 		host_add_cause(host, "xss_incomplete",
 			       "Update the kernel: KVM should offer both or none of CET's XSAVE "
@@ -213,11 +222,12 @@ static void explain_rights(const struct hostfacts *f, struct cetd_host *host)
 			       "CAP_PERFMON. In a container, add them there.",
 			       "cetd lacks %s: it cannot load its programs.", missing);
 	else if (f->is_kvm_modular && !(f->capabilities & 1ULL << CAP_SYS_ADMIN))
-		host_add_cause(host, "module_btf_capability",
-			       "Give cetd's unit CAP_SYS_ADMIN too (AmbientCapabilities=), or use a "
-			       "kernel with KVM built in.",
-			       "KVM is a module, and its BTF may be read with CAP_SYS_ADMIN only: "
-			       "some programs may not load.");
+		host_add_cause(
+			host, "module_btf_capability",
+			"Give cetd's unit CAP_SYS_ADMIN too (AmbientCapabilities=), or use a "
+			"kernel with KVM built in.",
+			"KVM is a module, and its BTF may be read with CAP_SYS_ADMIN only: "
+			"some programs may not load.");
 }
 
 /* What keeps cetd from seeing, whatever guests get. */
@@ -242,10 +252,11 @@ static void explain_blindness(const struct hostfacts *f, struct cetd_host *host)
 			       "Kernel lockdown is at confidentiality: BPF programs may not read "
 			       "kernel memory.");
 	if (f->has_own_pid_namespace)
-		host_add_cause(host, "pid_namespace",
-			       "Run cetd in the host's PID namespace (for a container: --pid=host).",
-			       "cetd runs in a PID namespace of its own: the kernel's process ids "
-			       "mean other processes here, so VMs get no names.");
+		host_add_cause(
+			host, "pid_namespace",
+			"Run cetd in the host's PID namespace (for a container: --pid=host).",
+			"cetd runs in a PID namespace of its own: the kernel's process ids "
+			"mean other processes here, so VMs get no names.");
 	if (!f->sees_processes)
 		host_add_cause(host, "proc_hidden",
 			       "Mount /proc without hidepid= for cetd: in its unit, no "
@@ -274,7 +285,6 @@ void probe_host(const char *root, struct cetd_host *ret)
 	probe_judge(&facts, ret);
 	clock_gettime(CLOCK_REALTIME, &realtime);
 	clock_gettime(CLOCK_MONOTONIC, &monotonic);
-	ret->realtime_offset_ns =
-		(uint64_t)(realtime.tv_sec - monotonic.tv_sec) * NSEC_PER_SEC +
-		(uint64_t)(realtime.tv_nsec - monotonic.tv_nsec);
+	ret->realtime_offset_ns = (uint64_t)(realtime.tv_sec - monotonic.tv_sec) * NSEC_PER_SEC +
+				  (uint64_t)(realtime.tv_nsec - monotonic.tv_nsec);
 }
