@@ -23,7 +23,7 @@ static const struct column fault_columns[] = {
 	{"ssp", "SSP", "ssp", COLUMN_RIGHT, true, 0, "shadow-stack pointer"},
 	{"cet", "CET", "cet", COLUMN_RIGHT, false, 0, "IA32_S_CET, at CPL 3 IA32_U_CET"},
 	{"nested", "NESTED", "nested", COLUMN_FLAG, false, 0, "taken in a nested guest"},
-	{"action", "ACTION", "action", COLUMN_TEXT, true, 8, "what was done with it"},
+	{"action", "ACTION", "action", COLUMN_WORD, true, 8, "what was done with it"},
 };
 
 static json_object *address(uint64_t v, bool is_known)
