@@ -281,8 +281,10 @@ enum exit_code table_print(FILE *f, const struct table *t, const struct options 
 		const struct column *c = t->shown[i];
 		bool is_left = c->kind == COLUMN_TEXT || c->kind == COLUMN_WORD ||
 			       c->kind == COLUMN_TIME;
+		bool is_long = c->width > 0 && c->width < 1;
 
-		table_column(s, c->title, c->width, is_left ? SCOLS_FL_TRUNC : SCOLS_FL_RIGHT);
+		table_column(s, c->title, c->width,
+			     (is_left ? 0 : SCOLS_FL_RIGHT) | (is_long ? SCOLS_FL_TRUNC : 0));
 	}
 	for (size_t i = first; i < n && i - first < max; i++)
 		add_row(s, t, json_object_array_get_idx(rows, i));

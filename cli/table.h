@@ -29,7 +29,7 @@ struct column {
 	const char *path;  /* in the row's object */
 	enum column_kind kind;
 	bool is_default;
-	double width; /* hint: share of the line, or columns if 1 or more */
+	double width; /* a share of the line: cut where it is too narrow; 0: as wide as need be */
 	const char *help;
 };
 
