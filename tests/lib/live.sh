@@ -51,7 +51,8 @@ start_bus() {
 		<listen>unix:path=$work/bus</listen>
 		<auth>EXTERNAL</auth>
 		<policy context="default">
-		<allow user="*"/><allow send_type="method_call" send_destination="org.freedesktop.DBus"/>
+		<allow user="*"/><allow send_type="signal"/>
+		<allow send_type="method_call" send_destination="org.freedesktop.DBus"/>
 		<allow send_requested_reply="true" send_type="method_return"/>
 		<allow send_requested_reply="true" send_type="error"/>
 		<allow receive_type="method_call"/><allow receive_type="method_return"/>
