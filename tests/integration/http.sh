@@ -180,9 +180,13 @@ check_flood() {
 	done
 }
 
+is_quiet() {
+	[ "$(sockets)" -le 2 ]
+}
+
 check_rest() {
 	local before after
-	check "connections go away" wait_for 10 [ "$(sockets)" -le 4 ]
+	check "connections go away" wait_for 10 is_quiet
 	before=$(ticks)
 	sleep 2
 	after=$(ticks)
