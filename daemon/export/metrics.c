@@ -32,6 +32,8 @@ struct writer {
 	struct text labels;
 	struct labelled_vm *vms;
 	size_t n_vms;
+	char head[64]; /* of its samples: the name */
+	size_t head_size;
 	bool has_header; /* of the family being written */
 	bool has_label;	 /* of the sample being written */
 };
@@ -85,21 +87,33 @@ static void sample_begin(struct writer *w, const struct labelled_vm *v)
 			write_header_line(w, "UNIT", f->unit);
 		w->has_header = true;
 	}
-	text_puts(&w->text, f->name);
-	text_puts(&w->text, suffixes[f->type]);
+	text_append(&w->text, w->head, w->head_size);
 	w->has_label = v;
 	if (v)
 		text_append(&w->text, w->labels.data + v->label, v->label_size);
 }
 
-static void sample_label(struct writer *w, const char *name, const char *value)
+static void sample_begin_label(struct writer *w, const char *name)
 {
 	text_append(&w->text, w->has_label ? "," : "{", 1);
 	text_puts(&w->text, name);
 	text_append(&w->text, "=\"", 2);
+	w->has_label = true;
+}
+
+static void sample_label(struct writer *w, const char *name, const char *value)
+{
+	sample_begin_label(w, name);
 	text_label_value(&w->text, value);
 	text_append(&w->text, "\"", 1);
-	w->has_label = true;
+}
+
+/* Likewise with one of our own words, which need no escape: this is nearly all of the text. */
+static void sample_word(struct writer *w, const char *name, const char *word)
+{
+	sample_begin_label(w, name);
+	text_puts(&w->text, word);
+	text_append(&w->text, "\"", 1);
 }
 
 static void sample_end_labels(struct writer *w)
@@ -161,8 +175,8 @@ static void write_host(struct writer *w)
 	sample_begin(w, NULL);
 	sample_label(w, "kernel_release", host->kernel_release);
 	sample_label(w, "kvm_vendor", host->kvm_vendor);
-	sample_label(w, "family", cetd_family_to_string((int)host->family));
-	sample_label(w, "guest_cet", cetd_guest_cet_to_string((int)host->guest_cet));
+	sample_word(w, "family", cetd_family_to_string((int)host->family));
+	sample_word(w, "guest_cet", cetd_guest_cet_to_string((int)host->guest_cet));
 	sample_end(w, 1);
 }
 
@@ -173,8 +187,8 @@ static void write_coverage(struct writer *w)
 	for (int fact = 0; fact < _CETD_FACT_MAX; fact++)
 		for (int state = 0; state < _CETD_COVERAGE_MAX; state++) {
 			sample_begin(w, NULL);
-			sample_label(w, "fact", cetd_fact_to_string(fact));
-			sample_label(w, "state", cetd_coverage_to_string(state));
+			sample_word(w, "fact", cetd_fact_to_string(fact));
+			sample_word(w, "state", cetd_coverage_to_string(state));
 			sample_end(w, w->model->host.facts[fact].state == (__u32)state);
 		}
 }
@@ -325,8 +339,7 @@ static void write_vm_info(struct writer *w, const struct labelled_vm *v)
 static void write_vm_attribution(struct writer *w, const struct labelled_vm *v)
 {
 	sample_begin(w, v);
-	sample_label(w, "attribution",
-		     cetd_attribution_to_string((int)v->vm->identity.attribution));
+	sample_word(w, "attribution", cetd_attribution_to_string((int)v->vm->identity.attribution));
 	sample_end(w, 1);
 }
 
@@ -335,8 +348,8 @@ static void write_vm_cp(struct writer *w, const struct labelled_vm *v)
 	for (int kind = 0; kind < _CETD_KIND_MAX; kind++)
 		for (int privilege = 0; privilege < _CETD_PRIVILEGE_MAX; privilege++) {
 			sample_begin(w, v);
-			sample_label(w, "kind", cetd_kind_to_string(kind));
-			sample_label(w, "privilege", cetd_privilege_to_string(privilege));
+			sample_word(w, "kind", cetd_kind_to_string(kind));
+			sample_word(w, "privilege", cetd_privilege_to_string(privilege));
 			sample_end(w, v->vm->kernel.counters.cp[kind][privilege]);
 		}
 }
@@ -357,9 +370,9 @@ static void write_vm_msr(struct writer *w, const struct labelled_vm *v)
 				if (!c->msr[msr][op][result])
 					continue;
 				sample_begin(w, v);
-				sample_label(w, "msr", cetd_msr_infos[msr].name);
-				sample_label(w, "op", cetd_op_to_string(op));
-				sample_label(w, "result", cetd_result_to_string(result));
+				sample_word(w, "msr", cetd_msr_infos[msr].name);
+				sample_word(w, "op", cetd_op_to_string(op));
+				sample_word(w, "result", cetd_result_to_string(result));
 				sample_end(w, c->msr[msr][op][result]);
 			}
 }
@@ -370,7 +383,7 @@ static void write_vm_host_msr(struct writer *w, const struct labelled_vm *v)
 		if (!v->vm->kernel.counters.host_msr[op])
 			continue;
 		sample_begin(w, v);
-		sample_label(w, "op", cetd_op_to_string(op));
+		sample_word(w, "op", cetd_op_to_string(op));
 		sample_end(w, v->vm->kernel.counters.host_msr[op]);
 	}
 }
@@ -383,7 +396,7 @@ static void write_vm_cr4(struct writer *w, const struct labelled_vm *v)
 		if (!v->vm->kernel.counters.cr4_cet[i])
 			continue;
 		sample_begin(w, v);
-		sample_label(w, "op", ops[i]);
+		sample_word(w, "op", ops[i]);
 		sample_end(w, v->vm->kernel.counters.cr4_cet[i]);
 	}
 }
@@ -507,6 +520,9 @@ static void write_family(struct writer *w, const struct family *f)
 {
 	w->family = f;
 	w->has_header = false;
+	w->head_size =
+		(size_t)snprintf(w->head, sizeof(w->head), "%s%s", f->name, suffixes[f->type]);
+	assert(w->head_size < sizeof(w->head));
 	if (f->write) {
 		f->write(w);
 		return;
