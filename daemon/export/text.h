@@ -19,7 +19,7 @@ bool text_grow(struct text *t, size_t size);
 
 static inline void text_append(struct text *t, const char *s, size_t size)
 {
-	if (t->allocated - t->size < size && !text_grow(t, size))
+	if (!size || (t->allocated - t->size < size && !text_grow(t, size)))
 		return;
 	memcpy(t->data + t->size, s, size);
 	t->size += size;
