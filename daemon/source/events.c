@@ -442,3 +442,23 @@ void events_set_sampling(struct events *e, uint32_t mask)
 	if (mask && !events_armed(e))
 		timer_start(e->ring_timer, RING_INTERVAL_USEC);
 }
+
+unsigned int events_get_programs(const struct events *e,
+				 struct events_program ret[EVENTS_PROGRAMS_MAX])
+{
+	struct bpf_program *program;
+	unsigned int n = 0;
+
+	bpf_object__for_each_program(program, e->programs.skel->obj) {
+		struct bpf_prog_info info = {};
+		__u32 size = sizeof(info);
+		int fd = bpf_program__fd(program);
+
+		if (n == EVENTS_PROGRAMS_MAX || fd < 0 ||
+		    bpf_prog_get_info_by_fd(fd, &info, &size) < 0 || !info.run_cnt)
+			continue;
+		ret[n++] = (struct events_program){bpf_program__name(program), info.run_time_ns,
+						   info.run_cnt};
+	}
+	return n;
+}

@@ -83,6 +83,11 @@ struct scan *scan_free(struct scan *s)
 	return NULL;
 }
 
+bool scan_is_complete(const struct scan *s)
+{
+	return s->skel != NULL;
+}
+
 /* Room for n more records. */
 static int reserve(struct scan *s, size_t n)
 {

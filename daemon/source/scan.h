@@ -19,6 +19,9 @@ struct scan;
 int scan_new(struct scan **ret);
 struct scan *scan_free(struct scan *s);
 
+/* Is every process looked into, that is, does a scan see what BPF programs on KVM's tracepoints see? */
+bool scan_is_complete(const struct scan *s);
+
 /*
  * Quiet. One record a VM (vcpu is CETD_VCPU_UNKNOWN), sorted by process, VM id and VM; of all processes, or
  * of one where tgid is not 0. The records belong to the scan and are valid until the next call. -ENOBUFS

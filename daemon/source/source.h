@@ -40,6 +40,18 @@ int events_forget(struct events *e, uint64_t key);
 /* Which event types are sampled through the ring buffer, one bit each (1U << CETD_EVENT_…). */
 void events_set_sampling(struct events *e, uint32_t mask);
 
+/* What a BPF program has cost so far. */
+struct events_program {
+	const char *name; /* of the hook it hangs on; static */
+	uint64_t run_ns, runs;
+};
+
+#define EVENTS_PROGRAMS_MAX 8
+
+/* The attached programs' run times, while kernel.bpf_stats_enabled is 1; returns how many were filled in. */
+unsigned int events_get_programs(const struct events *e,
+				 struct events_program ret[EVENTS_PROGRAMS_MAX]);
+
 /*
  * Find VMs: a scan at once and every scan_interval_usec, KVM's uevents, pidfds for exits. Sends VM_ADD and
  * VM_REMOVE. before_remove (the events source's events_forget, wrapped) is called just before VM_REMOVE.
@@ -53,8 +65,9 @@ int discovery_new(sd_event *event, const struct discovery_params *params,
 		  const struct cetd_sink *sink, struct discovery **ret);
 struct discovery *discovery_free(struct discovery *d);
 
-/* Events came from a process or VM id that is not known yet: scan soon (rate-limited). */
-void discovery_nudge(struct discovery *d);
+/* Events came for a key that discovery has not sent yet: look for it soon (rate-limited). Ends in VM_ADD, or,
+ * where its VM has ended meanwhile, in before_remove and VM_REMOVE. */
+void discovery_nudge(struct discovery *d, uint64_t key);
 
 /* Fill kernel_release, kvm_vendor, guest_cet, realtime_offset_ns and causes. Quiet; never fails: what cannot
  * be found out is a cause. root is "/" or a directory with the same files, for tests. */
