@@ -84,6 +84,14 @@ static __always_inline void count(__u64 *counter)
 	__sync_fetch_and_add(counter, 1);
 }
 
+/* counters[i], i below n: as the verifier must see the bound on the very register that is added. */
+static __always_inline void count_at(__u64 *counters, __u64 i, __u64 n)
+{
+	asm volatile("" : "+r"(i));
+	if (i < n)
+		__sync_fetch_and_add(counters + i, 1);
+}
+
 enum sampling {
 	SAMPLE_NONE,
 	SAMPLE_QUIET,

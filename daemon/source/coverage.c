@@ -75,9 +75,9 @@ static void fill_hardware_cp(struct view *v)
 static void fill_injected_cp(struct view *v)
 {
 	if (has_program(v, CETD_FACT_INJECTED_CP, PROGRAM_STOCK_INJ_EXCEPTION))
-		host_set_fact(v->host, CETD_FACT_INJECTED_CP, CETD_COVERAGE_OBSERVED,
-			      "every #CP that the host injects is counted, but not one that a VMM restores "
-			      "as already under way, as after a migration");
+		host_set_fact(v->host, CETD_FACT_INJECTED_CP, CETD_COVERAGE_PARTIAL,
+			      "each #CP queued for a guest is counted, but not one that a VMM restores as "
+			      "already under way: that looks like a delivery that was interrupted");
 }
 
 static void fill_cet_msr(struct view *v)
