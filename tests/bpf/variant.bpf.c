@@ -7,7 +7,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-const volatile __u32 target_tgid = 0;
+__u32 target_tgid;
 __u64 calls;
 
 /* what: error code in 31:0, CPL in 39:32, nested in 40, action in 55:48. */
