@@ -442,3 +442,8 @@ void events_set_sampling(struct events *e, uint32_t mask)
 	if (mask && !events_armed(e))
 		timer_start(e->ring_timer, RING_INTERVAL_USEC);
 }
+
+unsigned int events_get_programs(const struct events *e, struct events_program *ret_programs)
+{
+	return programs_stats(&e->programs, ret_programs);
+}

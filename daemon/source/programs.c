@@ -11,7 +11,10 @@
 
 #include "cetd.skel.h"
 #include "source/programs.h"
+#include "source/source.h"
 #include "util/log.h"
+
+_Static_assert(EVENTS_PROGRAMS_MAX >= _PROGRAM_MAX, "room for all");
 
 #define STOCK (1U << CETD_FAMILY_STOCK)
 #define PATCHED (1U << CETD_FAMILY_PATCHED)
@@ -242,6 +245,26 @@ int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret
 	/* The kernel's types took some 20 MiB while they were read. */
 	malloc_trim(0);
 	return 0;
+}
+
+unsigned int programs_stats(const struct programs *p, struct events_program *ret_programs)
+{
+	unsigned int n = 0;
+
+	for (int i = 0; i < _PROGRAM_MAX; i++) {
+		struct bpf_prog_info info = {};
+		__u32 size = sizeof(info);
+		struct bpf_program *program;
+
+		if (p->state.result[i] != 0)
+			continue;
+		program = bpf_object__find_program_by_name(p->skel->obj, table[i].name);
+		if (bpf_prog_get_info_by_fd(bpf_program__fd(program), &info, &size) < 0)
+			continue;
+		ret_programs[n++] = (struct events_program){
+			.hook = table[i].hook, .runs = info.run_cnt, .run_ns = info.run_time_ns};
+	}
+	return n;
 }
 
 void programs_done(struct programs *p)

@@ -42,5 +42,9 @@ struct programs {
 int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret);
 void programs_done(struct programs *p);
 
+/* See events_get_programs(). */
+struct events_program;
+unsigned int programs_stats(const struct programs *p, struct events_program *ret_programs);
+
 /* The hook's name for people: "kvm_msr". */
 const char *program_hook(enum program program);

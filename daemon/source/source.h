@@ -40,6 +40,19 @@ int events_forget(struct events *e, uint64_t key);
 /* Which event types are sampled through the ring buffer, one bit each (1U << CETD_EVENT_…). */
 void events_set_sampling(struct events *e, uint32_t mask);
 
+/* How often an attached program ran and for how long; both 0 unless the kernel keeps statistics
+ * (kernel.bpf_stats_enabled). */
+struct events_program {
+	const char *hook; /* static: "kvm_msr" */
+	uint64_t runs;
+	uint64_t run_ns;
+};
+
+#define EVENTS_PROGRAMS_MAX 8
+
+/* Fills up to EVENTS_PROGRAMS_MAX entries, returns how many. Quiet. */
+unsigned int events_get_programs(const struct events *e, struct events_program *ret_programs);
+
 /*
  * Find VMs: a scan at once and every scan_interval_usec, KVM's uevents, pidfds for exits. Sends VM_ADD and
  * VM_REMOVE. before_remove (the events source's events_forget, wrapped) is called just before VM_REMOVE.
