@@ -29,3 +29,15 @@ $(bpf_test_bin): $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/libcetd.a
 .PHONY: check-bpf
 check-bpf: $(bpf_test_bin) lab-guests
 	$(Q)r=0; for t in $(bpf_test_bin); do $$t || r=1; done; exit $$r
+
+$(BUILD)/tests/bench/bench-bpf.o: | $(BUILD)/tests/bench/programs.skel.h
+
+$(BUILD)/tests/bench/bench-bpf: $(BUILD)/tests/bench/bench-bpf.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(call libs,libbpf libelf zlib)
+
+## bench: what cetd's programs cost a guest, beside an empty program and bpftrace
+.PHONY: bench bench-bpf
+bench: bench-bpf
+bench-bpf: $(BUILD)/tests/bench/bench-bpf lab-guests
+	$(Q)$(BUILD)/tests/bench/bench-bpf $(BUILD)
