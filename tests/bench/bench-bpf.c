@@ -144,7 +144,10 @@ static struct cetd_bpf *cetd_load(uint32_t budget)
 	bpf_object__for_each_program(p, skel->obj)
 		bpf_program__set_autoload(p, p == skel->progs.stock_msr ||
 						     p == skel->progs.stock_inj_exception);
+	skel->rodata->max_vms = MAX_VMS;
 	bpf_map__set_max_entries(skel->maps.vms, MAX_VMS);
+	bpf_map__set_max_entries(skel->maps.slots, MAX_VMS);
+	bpf_map__set_max_entries(skel->maps.free_slots, MAX_VMS);
 	bpf_map__set_max_entries(skel->maps.histories, MAX_VMS);
 	skel->rodata->sample_budget = budget;
 	if (cetd_bpf__load(skel) < 0) {
@@ -370,19 +373,21 @@ static unsigned long long map_bytes(int fd)
 static bool print_memory(void)
 {
 	struct cetd_bpf *skel = cetd_load(10);
-	unsigned long long vms, histories, samples;
+	unsigned long long vms, index, histories, samples;
 	bool is_ok;
 
 	if (!skel)
 		return false;
 	vms = map_bytes(bpf_map__fd(skel->maps.vms));
+	index = map_bytes(bpf_map__fd(skel->maps.slots)) +
+		map_bytes(bpf_map__fd(skel->maps.free_slots)) + sizeof(skel->bss->recent);
 	histories = map_bytes(bpf_map__fd(skel->maps.histories));
 	samples = map_bytes(bpf_map__fd(skel->maps.samples));
-	is_ok = (double)(vms + histories) / MAX_VMS <= 1024;
-	printf("\nMap memory for %u VMs: counters %.1f KiB, empty histories %.1f KiB: %.0f bytes a VM "
-	       "(budget 1024, %s); ring buffer %.0f KiB.\n",
-	       MAX_VMS, vms / 1024.0, histories / 1024.0, (double)(vms + histories) / MAX_VMS,
-	       is_ok ? "ok" : "OVER", samples / 1024.0);
+	is_ok = (double)(vms + index + histories) / MAX_VMS <= 1024;
+	printf("\nMap memory for %u VMs: counters %.1f KiB, index %.1f KiB, empty histories %.1f KiB: "
+	       "%.0f bytes a VM (budget 1024, %s); ring buffer %.0f KiB.\n",
+	       MAX_VMS, vms / 1024.0, index / 1024.0, histories / 1024.0,
+	       (double)(vms + index + histories) / MAX_VMS, is_ok ? "ok" : "OVER", samples / 1024.0);
 	printf("A VM that faults has a history besides: %zu bytes.\n", sizeof(struct cetd_history));
 	cetd_bpf__destroy(skel);
 	return is_ok;

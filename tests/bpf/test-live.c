@@ -280,6 +280,26 @@ static void test_forgotten_vm_sends_its_last_and_leaves_the_map(void **state)
 	live_stop(&l);
 }
 
+/* As when a process id comes round again. */
+static void test_forgotten_key_starts_afresh(void **state)
+{
+	const uint64_t key = KEY(getpid());
+	struct live l;
+
+	(void)state;
+	live_start(&l);
+	l.seen[0].key = key;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(guest_inject(21, 3, false), 0);
+		assert_int_equal(events_refresh(l.events), 0);
+		assert_int_equal(l.seen[0].vm.counters.injected, 1);
+		assert_int_equal(l.seen[0].history.head, 1);
+		assert_int_equal(events_forget(l.events, key), 0);
+	}
+	assert_int_equal(l.seen[0].n_counters, 3);
+	live_stop(&l);
+}
+
 static void test_injected_cp_is_counted_once(void **state)
 {
 	struct live l;
@@ -311,6 +331,7 @@ static void test_patched_code_runs_on_real_vcpus(void **state)
 	struct cetd_vm vm = {};
 	struct bpf_link *link;
 	uint64_t n, key;
+	uint32_t slot;
 	pid_t pid;
 	int fd;
 
@@ -341,7 +362,8 @@ static void test_patched_code_runs_on_real_vcpus(void **state)
 		variant_bpf__destroy(skel);
 		skip();
 	}
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.vms), &key, &vm), 0);
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.slots), &key, &slot), 0);
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.vms), &slot, &vm), 0);
 	assert_int_equal(vm.counters.cp[CETD_KIND_ENDBRANCH][CETD_PRIVILEGE_SUPERVISOR], n);
 	assert_int_equal(vm.counters.decision[1][CETD_ACTION_DELIVER], n);
 	assert_int_equal(vm.counters.msr[CETD_MSR_S_CET][CETD_OP_WRITE][CETD_RESULT_OK], n);
@@ -364,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_idle_source_sleeps_and_wakes_at_the_first_event),
 		cmocka_unit_test(test_samples_and_drops_make_up_the_count),
 		cmocka_unit_test(test_forgotten_vm_sends_its_last_and_leaves_the_map),
+		cmocka_unit_test(test_forgotten_key_starts_afresh),
 		cmocka_unit_test(test_injected_cp_is_counted_once),
 		cmocka_unit_test(test_patched_code_runs_on_real_vcpus),
 	};

@@ -67,7 +67,10 @@ static struct variant_bpf *variant_new(struct limits l)
 	skel = variant_bpf__open();
 	assert_non_null(skel);
 	bpf_program__set_autoload(skel->progs.real_vcpu, false);
+	skel->rodata->max_vms = l.max_vms ?: 64;
 	bpf_map__set_max_entries(skel->maps.vms, l.max_vms ?: 64);
+	bpf_map__set_max_entries(skel->maps.slots, l.max_vms ?: 64);
+	bpf_map__set_max_entries(skel->maps.free_slots, l.max_vms ?: 64);
 	bpf_map__set_max_entries(skel->maps.histories, l.max_histories ?: 64);
 	skel->rodata->sample_budget = l.sample_budget ?: 10;
 	assert_int_equal(variant_bpf__load(skel), 0);
@@ -100,10 +103,16 @@ static void fault(struct variant_bpf *skel, struct made_up m)
 	    m.rip, m.rip + 1, m.rip + 2);
 }
 
-static bool vm_lookup(const struct bpf_map *map, uint64_t key, struct cetd_vm *ret)
+static bool lookup(const struct bpf_map *slots, const struct bpf_map *vms, uint64_t key,
+		   struct cetd_vm *ret)
 {
-	return bpf_map_lookup_elem(bpf_map__fd(map), &key, ret) == 0;
+	uint32_t slot;
+
+	return bpf_map_lookup_elem(bpf_map__fd(slots), &key, &slot) == 0 &&
+	       bpf_map_lookup_elem(bpf_map__fd(vms), &slot, ret) == 0;
 }
+
+#define vm_lookup(skel, key, ret) lookup((skel)->maps.slots, (skel)->maps.vms, key, ret)
 
 static uint64_t sum(const void *p, size_t bytes)
 {
@@ -148,16 +157,16 @@ static void test_msr_counts_in_its_own_cell_and_no_other(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		for (int op = 0; op < 2; op++)
 			for (int fails = 0; fails < 2; fails++) {
-				bool is_known = vm_lookup(skel->maps.vms, KEY_SELF, &vm);
+				bool is_known = vm_lookup(skel, KEY_SELF, &vm);
 
 				RUN(skel->progs.stock_msr, op, table[i].index, table[i].data, fails);
 				if (table[i].msr >= 0)
 					expected.msr[table[i].msr][op][fails]++;
 				else /* nor does it make a VM known */
 					assert_int_equal(is_known,
-							 vm_lookup(skel->maps.vms, KEY_SELF, &vm));
+							 vm_lookup(skel, KEY_SELF, &vm));
 			}
-	assert_true(vm_lookup(skel->maps.vms, KEY_SELF, &vm));
+	assert_true(vm_lookup(skel, KEY_SELF, &vm));
 	/* XSS has two rows. */
 	assert_int_equal(expected.msr[CETD_MSR_XSS][1][1], 2);
 	assert_memory_equal(&vm.counters, &expected, sizeof(expected));
@@ -179,13 +188,13 @@ static void test_cr4_clear_counts_only_after_a_set(void **state)
 	RUN(skel->progs.stock_cr, 0, 4, cet);
 	RUN(skel->progs.stock_cr, 1, 3, cet);
 	RUN(skel->progs.stock_cr, 1, 0, cet);
-	assert_false(vm_lookup(skel->maps.vms, KEY_SELF, &vm));
+	assert_false(vm_lookup(skel, KEY_SELF, &vm));
 
 	RUN(skel->progs.stock_cr, 1, 4, cet | pge);
 	RUN(skel->progs.stock_cr, 1, 4, cet);
 	RUN(skel->progs.stock_cr, 1, 4, pge);
 	RUN(skel->progs.stock_cr, 1, 4, 0);
-	assert_true(vm_lookup(skel->maps.vms, KEY_SELF, &vm));
+	assert_true(vm_lookup(skel, KEY_SELF, &vm));
 	assert_int_equal(vm.counters.cr4_cet[1], 2);
 	assert_int_equal(vm.counters.cr4_cet[0], 1);
 	cetd_bpf__destroy(skel);
@@ -203,10 +212,10 @@ static void test_injection_of_another_vector_or_again_does_not_count(void **stat
 	RUN(skel->progs.stock_inj_exception, 20, 1, 3, 0);
 	RUN(skel->progs.stock_inj_exception, 8, 1, 0, 0);
 	RUN(skel->progs.stock_inj_exception, 21, 1, 3, 1);
-	assert_false(vm_lookup(skel->maps.vms, key, &vm));
+	assert_false(vm_lookup(skel, key, &vm));
 
 	RUN(skel->progs.stock_inj_exception, 21, 1, 3, 0);
-	assert_true(vm_lookup(skel->maps.vms, key, &vm));
+	assert_true(vm_lookup(skel, key, &vm));
 	assert_int_equal(vm.counters.injected, 1);
 	assert_int_equal(sum(vm.counters.cp, sizeof(vm.counters.cp)), 0);
 	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.histories), &key, &h), 0);
@@ -252,7 +261,7 @@ static void test_fault_counts_by_kind_and_privilege(void **state)
 			expected.cp[table[i].kind][cpl == 3]++;
 			expected.decision[1][action]++;
 		}
-	assert_true(vm_lookup(skel->maps.vms, 1, &vm));
+	assert_true(vm_lookup(skel, 1, &vm));
 	assert_memory_equal(&vm.counters, &expected, sizeof(expected));
 	assert_int_equal(vm.vm_id, 1);
 
@@ -348,13 +357,34 @@ static void test_full_vm_map_is_counted_and_keeps_its_vms(void **state)
 		for (uint64_t key = 1; key <= 6; key++)
 			fault(skel, (struct made_up){.key = key, .error_code = 1});
 	for (uint64_t key = 1; key <= 4; key++) {
-		assert_true(vm_lookup(skel->maps.vms, key, &vm));
+		assert_true(vm_lookup(skel, key, &vm));
 		assert_int_equal(vm.counters.cp[CETD_KIND_NEAR_RET][0], 3);
 	}
-	assert_false(vm_lookup(skel->maps.vms, 5, &vm));
-	assert_false(vm_lookup(skel->maps.vms, 6, &vm));
+	assert_false(vm_lookup(skel, 5, &vm));
+	assert_false(vm_lookup(skel, 6, &vm));
 	assert_int_equal(skel->bss->control.lost[CETD_LOST_VMS_FULL], 6);
 	assert_int_equal(skel->bss->control.vms, 4);
+	variant_bpf__destroy(skel);
+}
+
+/* Keys that share an entry of `recent`, a process and a VM id of the same number among them. */
+static void test_keys_that_collide_stay_apart(void **state)
+{
+	static const uint64_t keys[] = {5, CETD_KEY_TGID | 5, 5 + 2048, 5 + 4096, CETD_KEY_TGID | 2053};
+	struct variant_bpf *skel = variant_new((struct limits){});
+	struct cetd_vm vm;
+
+	(void)state;
+	assert_int_equal(ARRAY_SIZE(skel->bss->recent), 2048);
+	for (int round = 0; round < 10; round++)
+		for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+			for (size_t n = 0; n <= i; n++)
+				fault(skel, (struct made_up){.key = keys[i], .error_code = 1});
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		assert_true(vm_lookup(skel, keys[i], &vm));
+		assert_int_equal(vm.counters.cp[CETD_KIND_NEAR_RET][0], 10 * (i + 1));
+		assert_int_equal(vm.vm_id, keys[i] & CETD_KEY_TGID ? 0 : keys[i]);
+	}
 	variant_bpf__destroy(skel);
 }
 
@@ -367,7 +397,7 @@ static void test_full_history_map_is_counted_and_the_fault_too(void **state)
 	for (uint64_t key = 1; key <= 5; key++)
 		fault(skel, (struct made_up){.key = key, .error_code = 1});
 	for (uint64_t key = 1; key <= 5; key++) {
-		assert_true(vm_lookup(skel->maps.vms, key, &vm));
+		assert_true(vm_lookup(skel, key, &vm));
 		assert_int_equal(vm.counters.cp[CETD_KIND_NEAR_RET][0], 1);
 	}
 	assert_int_equal(skel->bss->control.lost[CETD_LOST_HISTORY_FULL], 3);
@@ -409,7 +439,7 @@ static void test_full_ring_is_counted(void **state)
 	skel->bss->control.sample_mask = 1U << CETD_EVENT_CP;
 	for (unsigned int i = 0; i < n; i++)
 		fault(skel, (struct made_up){.error_code = 1});
-	assert_true(vm_lookup(skel->maps.vms, 1, &vm));
+	assert_true(vm_lookup(skel, 1, &vm));
 	ring_buffer__consume(s.ring);
 	assert_true(s.n > 1000 && s.n < n);
 	assert_int_equal(skel->bss->control.lost[CETD_LOST_RING_FULL], n - s.n);
@@ -435,9 +465,9 @@ static void test_sample_budget_is_per_vm_and_round(void **state)
 	ring_buffer__consume(s.ring);
 	assert_int_equal(s.n, 15);
 	assert_int_equal(skel->bss->control.lost[CETD_LOST_SAMPLE_BUDGET], 15);
-	assert_true(vm_lookup(skel->maps.vms, 1, &vm));
+	assert_true(vm_lookup(skel, 1, &vm));
 	assert_int_equal(vm.counters.samples_dropped, 15);
-	assert_true(vm_lookup(skel->maps.vms, 2, &vm));
+	assert_true(vm_lookup(skel, 2, &vm));
 	assert_int_equal(vm.counters.samples_dropped, 0);
 
 	skel->bss->control.round++;
@@ -522,7 +552,7 @@ static void test_two_cpus_lose_no_count(void **state)
 		assert_int_equal(pthread_create(threads + i, NULL, many_faults, skel), 0);
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-	assert_true(vm_lookup(skel->maps.vms, key, &vm));
+	assert_true(vm_lookup(skel, key, &vm));
 	assert_int_equal(vm.counters.cp[CETD_KIND_ENDBRANCH][CETD_PRIVILEGE_USER], 2 * PARALLEL);
 	assert_int_equal(skel->bss->control.vms, 1);
 	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.histories), &key, &h), 0);
@@ -543,6 +573,7 @@ int main(void)
 		cmocka_unit_test(test_history_keeps_the_last_64_in_order),
 		cmocka_unit_test(test_frequent_rips_are_found_with_their_error),
 		cmocka_unit_test(test_full_vm_map_is_counted_and_keeps_its_vms),
+		cmocka_unit_test(test_keys_that_collide_stay_apart),
 		cmocka_unit_test(test_full_history_map_is_counted_and_the_fault_too),
 		cmocka_unit_test(test_full_ring_is_counted),
 		cmocka_unit_test(test_sample_budget_is_per_vm_and_round),
