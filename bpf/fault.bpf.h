@@ -104,10 +104,9 @@ static __always_inline void cp_count(const struct subject *s, const struct fault
 	enum sampling sampling;
 	struct cetd_event e;
 
-	count(&s->vm->counters.cp[kind][f->cpl == 3 ? CETD_PRIVILEGE_USER :
-						      CETD_PRIVILEGE_SUPERVISOR]);
-	if (f->action < _CETD_ACTION_MAX)
-		count(&s->vm->counters.decision[1][f->action]);
+	count_at((__u64 *)s->vm->counters.cp, kind * _CETD_PRIVILEGE_MAX + (f->cpl == 3),
+		 _CETD_KIND_MAX * _CETD_PRIVILEGE_MAX);
+	count_at(s->vm->counters.decision[1], f->action, _CETD_ACTION_MAX);
 
 	event_init(&e, s->key, CETD_EVENT_CP);
 	e.rip = f->rip;

@@ -14,7 +14,8 @@
 #include "doc.h"
 #include "text.h"
 
-#define LINE_BYTES_MAX 65536
+/* The daemon keeps a line within PIPE_BUF, 4096. */
+#define LINE_BYTES_MAX 16384
 
 struct monitor {
 	struct ctl *ctl;

@@ -21,7 +21,8 @@ start_bus() {
 		<listen>unix:path=$work/bus</listen>
 		<auth>EXTERNAL</auth>
 		<policy context="default">
-		<allow user="*"/><allow send_type="method_call" send_destination="org.freedesktop.DBus"/>
+		<allow user="*"/><allow send_type="signal"/>
+		<allow send_type="method_call" send_destination="org.freedesktop.DBus"/>
 		<allow send_requested_reply="true" send_type="method_return"/>
 		<allow send_requested_reply="true" send_type="error"/>
 		<allow receive_type="method_call"/><allow receive_type="method_return"/>
@@ -70,7 +71,8 @@ scrape() { curl -sS --max-time 10 --unix-socket "$work/metrics" "http://cetd/${1
 start_vm() {
 	local name=$1
 	shift
-	"$BUILD/cetvmm" --name "$name" "$@" >"$work/vm-$name.log" 2>&1 &
+	# As QEMU is called, so that cetd learns the name as it does from QEMU.
+	(exec -a qemu-system-x86_64 "$BUILD/cetvmm" --name "$name" "$@") >"$work/vm-$name.log" 2>&1 &
 	vm_pid=$!
 	children+=("$vm_pid")
 }
