@@ -6,9 +6,17 @@
 #include <string.h>
 
 #include "cetd/bus.h"
+#include "export/listen.h"
 #include "settings.h"
 #include "util/config.h"
 #include "util/log.h"
+
+static bool is_listen_address(const char *value)
+{
+	struct listen_address a;
+
+	return listen_address_from_string(value, &a, NULL) >= 0;
+}
 
 static bool is_log_level(const char *value)
 {
@@ -22,8 +30,11 @@ static const struct config_item items[] = {
 	 NULL, "a number of seconds"},
 	{"samples_per_second", CONFIG_U32, offsetof(struct settings, samples_per_second), 1, 100000,
 	 NULL, "a number of samples a VM"},
-	{"metrics.listen", CONFIG_STRING, offsetof(struct settings, metrics_listen), 0, 0, NULL,
+	{"metrics.listen", CONFIG_STRING, offsetof(struct settings, metrics_listen), 0, 0,
+	 is_listen_address,
 	 "\"ADDRESS:PORT\", \"[ADDRESS]:PORT\", \"unix:/PATH\" or \"off\""},
+	{"metrics.allow_remote", CONFIG_BOOL, offsetof(struct settings, metrics_allow_remote), 0, 0,
+	 NULL, "true or false"},
 	{"log_level", CONFIG_STRING, offsetof(struct settings, log_level), 0, 0, is_log_level,
 	 "\"emerg\", \"alert\", \"crit\", \"err\", \"warning\", \"notice\", \"info\" or \"debug\""},
 };
@@ -78,7 +89,10 @@ void settings_help(void)
 	for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
 		const void *field = (char *)&s + items[i].offset;
 
-		if (items[i].type == CONFIG_U32)
+		if (items[i].type == CONFIG_BOOL)
+			printf("  %-20s %s (default %s)\n", items[i].key, items[i].valid,
+			       *(const bool *)field ? "true" : "false");
+		else if (items[i].type == CONFIG_U32)
 			printf("  %-20s %s, %u to %u (default %u)\n", items[i].key, items[i].valid,
 			       items[i].min, items[i].max, *(const uint32_t *)field);
 		else

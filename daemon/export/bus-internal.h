@@ -29,6 +29,8 @@ struct bus {
 	const struct export_context *ctx;
 	struct bus_commands commands;
 	struct bus_vm *vms;
+	uint64_t signalled_lost[_CETD_LOST_MAX];
+	uint32_t signalled_map_entries;
 	struct monitor *monitors;
 	unsigned int n_monitors;
 };

@@ -393,9 +393,9 @@ const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_PROPERTY("Coverage", "a(sss)", get_coverage, 0, CHANGES),
 	SD_BUS_PROPERTY("Causes", "a(sss)", get_causes, 0, CHANGES),
 	SD_BUS_PROPERTY("VMCount", "u", get_vm_count, 0, CHANGES),
-	SD_BUS_PROPERTY("MapEntries", "u", get_map_entries, 0, 0),
+	SD_BUS_PROPERTY("MapEntries", "u", get_map_entries, 0, CHANGES),
 	SD_BUS_PROPERTY("MapCapacity", "u", get_map_capacity, 0, CHANGES),
-	SD_BUS_PROPERTY("EventsLost", "a(st)", get_events_lost, 0, 0),
+	SD_BUS_PROPERTY("EventsLost", "a(st)", get_events_lost, 0, CHANGES),
 	SD_BUS_PROPERTY("ConfigFile", "s", get_config_file, 0, CHANGES),
 	SD_BUS_PROPERTY("MetricsAddress", "s", get_metrics_address, 0, CHANGES),
 

@@ -98,10 +98,22 @@ static void emit_vm(struct bus *b, struct bus_vm *state, const struct vm *vm)
 			"VMCSLoads", "NestedVMCSLoads", "CR4CETWrites", "SamplesDropped", NULL);
 }
 
+static bool emit_manager(struct bus *b)
+{
+	if (b->signalled_map_entries == b->model->map_entries &&
+	    !memcmp(b->signalled_lost, b->model->lost, sizeof(b->signalled_lost)))
+		return false;
+	b->signalled_map_entries = b->model->map_entries;
+	memcpy(b->signalled_lost, b->model->lost, sizeof(b->signalled_lost));
+	sd_bus_emit_properties_changed(b->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "EventsLost",
+				       "MapEntries", NULL);
+	return true;
+}
+
 static int on_signal_timer(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct bus *b = userdata;
-	unsigned int sent = 0;
+	unsigned int sent = emit_manager(b);
 
 	for (struct bus_vm *state = b->vms; state && sent < SIGNALS_PER_TURN;
 	     state = state->hh.next) {
@@ -119,22 +131,33 @@ static int on_signal_timer(sd_event_source *s, uint64_t usec, void *userdata)
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
+/* The first change is told at once, what follows is gathered. */
+static void start_signal_timer(struct bus *b)
+{
+	uint64_t now = 0;
+
+	if (b->is_timer_set)
+		return;
+	sd_event_now(b->event, CLOCK_MONOTONIC, &now);
+	sd_event_source_set_time(b->timer, now);
+	sd_event_source_set_enabled(b->timer, SD_EVENT_ONESHOT);
+	b->is_timer_set = true;
+}
+
+void bus_settled(struct bus *b)
+{
+	start_signal_timer(b);
+}
+
 void bus_vm_changed(struct bus *b, const struct vm *vm)
 {
 	struct bus_vm *state;
-	uint64_t now = 0;
 
 	HASH_FIND(hh, b->vms, &vm->identity.key, sizeof(vm->identity.key), state);
 	if (!state)
 		return;
 	state->is_dirty = true;
-	if (b->is_timer_set)
-		return;
-	/* The first change is told at once, what follows is gathered. */
-	sd_event_now(b->event, CLOCK_MONOTONIC, &now);
-	sd_event_source_set_time(b->timer, now);
-	sd_event_source_set_enabled(b->timer, SD_EVENT_ONESHOT);
-	b->is_timer_set = true;
+	start_signal_timer(b);
 }
 
 static void emit_vm_lifetime(struct bus *b, const char *id, bool is_added)

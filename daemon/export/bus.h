@@ -40,3 +40,4 @@ void bus_vm_changed(struct bus *b, const struct vm *vm);
 void bus_vm_removed(struct bus *b, const struct vm *vm);
 void bus_event(struct bus *b, const struct vm *vm, const struct cetd_event *e);
 void bus_host_changed(struct bus *b);
+void bus_settled(struct bus *b);

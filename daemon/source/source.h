@@ -66,8 +66,9 @@ int discovery_new(sd_event *event, const struct discovery_params *params,
 		  const struct cetd_sink *sink, struct discovery **ret);
 struct discovery *discovery_free(struct discovery *d);
 
-/* Events came from a process or VM id that is not known yet: scan soon (rate-limited). */
-void discovery_nudge(struct discovery *d);
+/* Events came for a key that discovery has not sent yet: look for it soon (rate-limited). Ends in VM_ADD, or,
+ * where its VM has ended meanwhile, in before_remove and VM_REMOVE. */
+void discovery_nudge(struct discovery *d, uint64_t key);
 
 /* Fill kernel_release, kvm_vendor, guest_cet, realtime_offset_ns and causes. Quiet; never fails: what cannot
  * be found out is a cause. root is "/" or a directory with the same files, for tests. */

@@ -131,6 +131,12 @@ static int set_value(struct reader *r, const struct config_item *item, struct js
 	void *field = (char *)target + item->offset;
 	const char *found = json_object_to_json_string(value);
 
+	if (item->type == CONFIG_BOOL) {
+		if (!json_object_is_type(value, json_type_boolean))
+			return fail(r, line, "%s is %s, valid is true or false", item->key, found);
+		*(bool *)field = json_object_get_boolean(value);
+		return 0;
+	}
 	if (item->type == CONFIG_U32) {
 		int64_t v = json_object_get_int64(value);
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 enum config_type {
+	CONFIG_BOOL,   /* bool */
 	CONFIG_U32,    /* uint32_t, min to max */
 	CONFIG_STRING, /* char * of the target, owned; checked by check where given */
 };

@@ -4,9 +4,9 @@
 
 #include "util/utf8.h"
 
-/* Length of the well-formed sequence at s, which holds max bytes; 0 where there is none. */
-static size_t sequence_length(const unsigned char *s, size_t max)
+size_t utf8_sequence_length(const char *text, size_t max)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	unsigned char low = 0x80, high = 0xbf;
 	size_t n;
 
@@ -49,7 +49,7 @@ bool utf8_is_valid(const char *buf, size_t size)
 	if (!end)
 		return false;
 	for (; buf < end; buf += n) {
-		n = sequence_length((const unsigned char *)buf, (size_t)(end - buf));
+		n = utf8_sequence_length(buf, (size_t)(end - buf));
 		if (!n)
 			return false;
 	}
@@ -68,7 +68,7 @@ void utf8_sanitize(const char *text, char *ret, size_t size)
 	size_t left = strlen(text), used = 0;
 
 	while (left) {
-		size_t n = sequence_length(s, left);
+		size_t n = utf8_sequence_length((const char *)s, left);
 		bool ok = n && !is_control(s);
 		size_t put = ok ? n : 1;
 

@@ -172,6 +172,15 @@ struct cetd_control {
 	__u64 lost[_CETD_LOST_MAX];
 };
 
+/* What bpf/scan.bpf.c writes for each file that a process has of a VM of its own. */
+struct cetd_scan {
+	__u64 vm;    /* tells VMs that exist at the same time apart, 0: unknown; stays in daemon/source */
+	__u64 vm_id; /* 0: this kernel has none */
+	__u32 tgid;
+	__u32 vcpu; /* a vCPU's file: its id; a VM's: CETD_VCPU_UNKNOWN */
+};
+
+_Static_assert(sizeof(struct cetd_scan) == 24, "scan record");
 _Static_assert(sizeof(struct cetd_event) == 64, "ring sample");
 _Static_assert(sizeof(struct cetd_counters) == 464, "counters");
 _Static_assert(sizeof(struct cetd_vm) == 496, "at most 1 KiB a VM with the hash element");

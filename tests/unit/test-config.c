@@ -17,6 +17,7 @@ struct target {
 	uint32_t number;
 	char *word;
 	char *inner;
+	bool flag;
 };
 
 static bool is_short(const char *value)
@@ -28,6 +29,7 @@ static const struct config_item items[] = {
 	{"number", CONFIG_U32, offsetof(struct target, number), 1, 10, NULL, "a number"},
 	{"word", CONFIG_STRING, offsetof(struct target, word), 0, 0, is_short, "a short word"},
 	{"outer.inner", CONFIG_STRING, offsetof(struct target, inner), 0, 0, NULL, "a string"},
+	{"flag", CONFIG_BOOL, offsetof(struct target, flag), 0, 0, NULL, "true or false"},
 };
 
 static char path[] = "/tmp/cetd-test-config-XXXXXX";
@@ -50,6 +52,7 @@ static void test_accepted(void **state _unused_)
 		"/* why */ {\"number\": 7, // here\n \"word\": \"abcd\"}\n",
 		"{\"outer\": {\"inner\": \"x\"}, \"number\": 10}\n\n",
 		"{\"number\": 1} // the end\n",
+		"{\"flag\": true}",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -80,6 +83,7 @@ static void test_refused(void **state _unused_)
 		{"{\"outer\": {\n\"iner\": \"\"}}",
 		 ":2: unknown key outer.iner, did you mean outer.inner?"},
 		{"{\"outer\": 5}", ":1: outer is 5, valid is an object"},
+		{"{\"flag\": 1}", ":1: flag is 1, valid is true or false"},
 		{"[]", ":1: the file must hold one JSON object"},
 		{"", ":1: the file ends in the middle"},
 		{"{\"number\": 7", "the file ends in the middle of an object"},

@@ -1,82 +1,162 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* UTF-8 validation and clean-up, and "did you mean". */
+/* Numbers and escapes of the exported text. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "export/text.h"
 #include "util/macro.h"
-#include "util/nearest.h"
-#include "util/utf8.h"
 
-static void test_utf8(void **state _unused_)
+static void assert_takes(struct text *t, const char *expected)
 {
-	static const struct {
-		const char *good, *bad;
-	} cases[] = {
-		{"plain", "\x80"},
-		{"\xc3\xbc", "\xc3"},
-		{"\xc2\x80", "\xc1\xbf"},		  /* overlong */
-		{"\xe0\xa0\x80", "\xe0\x9f\xbf"},	  /* overlong */
-		{"\xed\x9f\xbf", "\xed\xa0\x80"},	  /* surrogate */
-		{"\xf0\x90\x80\x80", "\xf0\x8f\xbf\xbf"}, /* overlong */
-		{"\xf4\x8f\xbf\xbf", "\xf4\x90\x80\x80"}, /* above U+10FFFF */
-		{"\xe2\x82\xac", "\xe2\x82"},		  /* cut off */
-		{"", "\xff"},
-	};
+	_cleanup_(freep) char *s = NULL;
+	size_t size;
 
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_true(utf8_is_valid(cases[i].good, strlen(cases[i].good) + 1));
-		assert_false(utf8_is_valid(cases[i].bad, strlen(cases[i].bad) + 1));
-	}
-	assert_false(utf8_is_valid("abc", 3)); /* no NUL */
+	assert_int_equal(text_take(t, &s, &size), 0);
+	assert_string_equal(s, expected);
+	assert_int_equal(size, strlen(expected));
 }
 
-static void test_sanitize(void **state _unused_)
+static void test_u64(void **state)
+{
+	struct text t = {0};
+
+	(void)state;
+	text_u64(&t, 0);
+	text_puts(&t, " ");
+	text_u64(&t, 1234567890);
+	text_puts(&t, " ");
+	text_u64(&t, UINT64_MAX);
+	assert_takes(&t, "0 1234567890 18446744073709551615");
+}
+
+static void test_seconds(void **state)
 {
 	static const struct {
-		const char *text, *expected;
+		uint64_t ns;
+		const char *text;
 	} cases[] = {
-		{"plain", "plain"},
-		{"t\xc3\xbcr", "t\xc3\xbcr"},
-		{"a\x1b[31mb", "a?[31mb"},
-		{"a\nb\x7f", "a?b?"},
-		{"\xc2\x9b", "?"}, /* CSI as C1 control */
-		{"\xff\xfe", "??"},
-		{"1234567\xc3\xbc", "1234567"}, /* cut at a character's boundary */
-		{"123456789", "12345678"},
+		{0, "0"},
+		{1, "0.000000001"},
+		{100000000, "0.1"},
+		{999999999, "0.999999999"},
+		{1000000000, "1"},
+		{1010000000, "1.01"},
+		{1700000000123456000, "1700000000.123456"},
 	};
 
+	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		char out[9];
+		struct text t = {0};
 
-		utf8_sanitize(cases[i].text, out, sizeof(out));
-		assert_string_equal(out, cases[i].expected);
-		assert_true(utf8_is_valid(out, sizeof(out)));
+		text_seconds(&t, cases[i].ns);
+		assert_takes(&t, cases[i].text);
 	}
 }
 
-static void test_nearest(void **state _unused_)
-{
-	static const char *const words[] = {"status", "list", "show", "faults"};
+static const struct {
+	const char *raw, *label, *html;
+} escapes[] = {
+	{"", "", ""},
+	{"plain", "plain", "plain"},
+	{"a\"b", "a\\\"b", "a&quot;b"},
+	{"a\\b", "a\\\\b", "a\\b"},
+	{"a\nb", "a\\nb", "a\nb"},
+	{"<b>&'</b>", "<b>&'</b>", "&lt;b&gt;&amp;&#39;&lt;/b&gt;"},
+	{"} 1\ncetd_vms 9", "} 1\\ncetd_vms 9", "} 1\ncetd_vms 9"},
+	{"gr\xc3\xbc\xc3\x9f \xf0\x9f\x90\xa7", "gr\xc3\xbc\xc3\x9f \xf0\x9f\x90\xa7",
+	 "gr\xc3\xbc\xc3\x9f \xf0\x9f\x90\xa7"},
+	/* cut short, overlong, a surrogate, beyond Unicode, a stray continuation */
+	{"\xc3", "\xef\xbf\xbd", "\xef\xbf\xbd"},
+	{"\xe2\x82x", "\xef\xbf\xbd\xef\xbf\xbdx", "\xef\xbf\xbd\xef\xbf\xbdx"},
+	{"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd", "\xef\xbf\xbd\xef\xbf\xbd"},
+	{"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd",
+	 "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+	{"\xf5", "\xef\xbf\xbd", "\xef\xbf\xbd"},
+	{"\x80z", "\xef\xbf\xbdz", "\xef\xbf\xbdz"},
+	{"\x1b[2J", "\x1b[2J", "\xef\xbf\xbd[2J"},
+};
 
-	assert_string_equal(nearest_word("stauts", words, 4), "status");
-	assert_string_equal(nearest_word("lst", words, 4), "list");
-	assert_string_equal(nearest_word("fault", words, 4), "faults");
-	assert_null(nearest_word("unrelated", words, 4));
-	assert_null(nearest_word("", words, 4));
+static void test_label_value_escapes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(escapes); i++) {
+		struct text t = {0};
+
+		text_label_value(&t, escapes[i].raw);
+		assert_takes(&t, escapes[i].label);
+	}
+}
+
+static void test_html_escapes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(escapes); i++) {
+		struct text t = {0};
+
+		text_html(&t, escapes[i].raw);
+		assert_takes(&t, escapes[i].html);
+	}
+}
+
+static void test_grows(void **state)
+{
+	static char big[10000];
+	struct text t = {0};
+	_cleanup_(freep) char *s = NULL;
+	size_t size;
+
+	(void)state;
+	memset(big, 'x', sizeof(big));
+	for (int i = 0; i < 10; i++) {
+		text_append(&t, big, sizeof(big));
+		text_append(&t, "|", 1);
+	}
+	assert_int_equal(text_take(&t, &s, &size), 0);
+	assert_int_equal(size, 10 * (sizeof(big) + 1));
+	for (size_t i = 0; i < size; i++)
+		assert_int_equal(s[i], i % (sizeof(big) + 1) == sizeof(big) ? '|' : 'x');
+	assert_int_equal(s[size], 0);
+}
+
+static void test_take_leaves_empty(void **state)
+{
+	struct text t = {0};
+
+	(void)state;
+	text_puts(&t, "one");
+	assert_takes(&t, "one");
+	assert_takes(&t, "");
+}
+
+static void test_failure_is_remembered(void **state)
+{
+	struct text t = {.has_failed = true};
+	char *s = NULL;
+	size_t size;
+
+	(void)state;
+	text_puts(&t, "one");
+	assert_int_equal(text_take(&t, &s, &size), -ENOMEM);
+	assert_null(s);
+	assert_false(t.has_failed);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_utf8),
-		cmocka_unit_test(test_sanitize),
-		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_u64),
+		cmocka_unit_test(test_seconds),
+		cmocka_unit_test(test_label_value_escapes),
+		cmocka_unit_test(test_html_escapes),
+		cmocka_unit_test(test_grows),
+		cmocka_unit_test(test_take_leaves_empty),
+		cmocka_unit_test(test_failure_is_remembered),
 	};
 
-	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
