@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The VMM, its guests and the emulated CET lab. Included by the top Makefile.
+BUILD ?= build
+CC ?= cc
+CFLAGS ?= -O2 -g -Wall -Wextra
+Q ?= @
+
+lab_vmm_src := $(wildcard tests/lab/vmm/*.c)
+lab_vmm_obj := $(lab_vmm_src:%.c=$(BUILD)/%.o)
+lab_guests := $(patsubst tests/lab/guest/%.S,$(BUILD)/guest/%.bin,$(wildcard tests/lab/guest/*.S))
+
+# Everything that runs on /dev/kvm, here or in the lab; static, so that any initramfs can carry it.
+.PHONY: lab-guests
+lab-guests: $(BUILD)/cetvmm $(lab_guests)
+
+$(BUILD)/cetvmm: $(lab_vmm_obj)
+	$(Q)echo "  LD      $@"
+	$(Q)$(CC) $(CFLAGS) -static -pthread -o $@ $^
+
+$(lab_vmm_obj): $(BUILD)/%.o: %.c
+	$(Q)mkdir -p $(@D)
+	$(Q)echo "  CC      $<"
+	$(Q)$(CC) $(CFLAGS) -D_GNU_SOURCE -std=gnu11 -Itests/lab/vmm -pthread -MMD -MP -c -o $@ $<
+
+$(BUILD)/guest/%.bin: tests/lab/guest/%.S tests/lab/guest/guest.ld
+	$(Q)mkdir -p $(@D)
+	$(Q)echo "  GUEST   $@"
+	$(Q)$(CC) -c -x assembler-with-cpp -Itests/lab/guest -Itests/lab/vmm -MMD -MP -MT $@ \
+		-MF $(BUILD)/guest/$*.d -o $(BUILD)/guest/$*.o $<
+	$(Q)$(LD) -T tests/lab/guest/guest.ld -o $(BUILD)/guest/$*.elf $(BUILD)/guest/$*.o
+	$(Q)objcopy -O binary $(BUILD)/guest/$*.elf $@
+
+-include $(lab_vmm_obj:.o=.d) $(lab_guests:.bin=.d)
+
+.PHONY: lab
+lab: lab-guests
+	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab run

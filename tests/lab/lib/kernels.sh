@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Kernels of the lab: kernels/NAME.conf says what they are, here they are fetched or built.
+# A kernel is asked for as NAME or NAME:debug. Sourced after common.sh.
+
+kernel_make_vars=(ARCH=x86 KBUILD_BUILD_USER=cetd KBUILD_BUILD_HOST=lab)
+series_root=$lab_root/../../kernel-patches
+
+# kernel_conf NAME: read its description into k_*.
+kernel_conf() {
+	local kind='' suite='' image='' modules='' source='' series='' cet='' events='' optional=no
+	k_name=$1 k_variant=plain
+	case $1 in *:*) k_variant=${1#*:} ;; esac
+	local conf=$lab_root/kernels/${1%%:*}.conf
+	[ -r "$conf" ] || die "no kernel '$1': known are $(kernel_names | tr '\n' ' ')"
+	[[ $k_variant =~ ^(plain|debug)$ ]] || die "kernel '$1': the only variant is :debug"
+	# shellcheck source=/dev/null
+	. "$conf"
+	k_kind=$kind k_suite=$suite k_image=$image k_modules=$modules k_source=$source
+	k_series=$series k_cet=$cet k_events=$events k_optional=$optional
+	[ "$k_variant" = plain ] || [ "$k_kind" = source ] || die "kernel '$1': only self-built ones have :debug"
+}
+
+kernel_names() { basename -s .conf -a "$lab_root"/kernels/*.conf; }
+
+# kernel_patches: the patches of the series of the kernel last read, in order.
+kernel_patches() {
+	[ -z "$k_series" ] || find "$series_root/$k_series" -name '*.patch' 2>/dev/null | sort
+}
+
+# kernel_default: those that run when none is named: stock ones, and patched ones whose series exists.
+kernel_default() {
+	local name
+	for name in $(kernel_names); do
+		kernel_conf "$name"
+		[ "$k_optional" = no ] || continue
+		[ -z "$k_series" ] || [ -n "$(kernel_patches)" ] || continue
+		echo "$name"
+	done
+}
+
+# kernel_stock: newest package that matches, unpacked; sets kernel_dir.
+kernel_stock() {
+	local package release version dir=$lab_cache/kernel
+	apt_suite "$k_suite" >&2 || return 1
+	package=$(apt-cache pkgnames linux- | grep -xE "$k_image" | sort -V | tail -1)
+	[ -n "$package" ] || die "kernel $k_name: apt knows no package like $k_image"
+	release=$(sed -E 's/^linux-(image|binary)-//' <<<"$package")
+	version=$(lab_version "$package" "$k_suite")
+	[ -n "$version" ] || die "kernel $k_name: $package has no version in $k_suite"
+	kernel_dir=$dir/$k_name-$release-$version
+	[ -e "$kernel_dir/release" ] || lab_locked "kernel-$k_name" kernel_stock_unpack
+}
+
+kernel_stock_unpack() {
+	local tmp ko
+	[ ! -e "$kernel_dir/release" ] || return 0
+	tmp=$(mktemp -d "$lab_cache/.kernel.XXXXXX")
+	lab_unpack "$package" "$version" "$tmp/image" || return 1
+	[ -z "$k_modules" ] ||
+		lab_unpack "${k_modules/@RELEASE@/$release}" "$version" "$tmp/modules" || return 1
+	mkdir -p "$tmp/out/modules" "$tmp/modules"
+	cp "$(find "$tmp/image" -name 'vmlinuz*' | head -1)" "$tmp/out/bzImage" || return 1
+	for ko in irqbypass kvm kvm-intel; do
+		find "$tmp"/image "$tmp"/modules -name "$ko.ko*" -exec cp {} "$tmp/out/modules/" \; 2>/dev/null
+		[ ! -e "$tmp/out/modules/$ko.ko.xz" ] || xz -d "$tmp/out/modules/$ko.ko.xz"
+		[ ! -e "$tmp/out/modules/$ko.ko.zst" ] || zstd -q --rm -d "$tmp/out/modules/$ko.ko.zst"
+	done
+	[ -e "$tmp/out/modules/kvm.ko" ] || die "kernel $k_name: no kvm.ko in $package"
+	echo "$release" >"$tmp/out/release"
+	mkdir -p "$lab_cache/kernel"
+	rm -rf "$kernel_dir" && mv "$tmp/out" "$kernel_dir" && rm -rf "$tmp"
+}
+
+# kernel_pristine: the package's source tree, unpacked once; sets pristine_dir.
+kernel_pristine() {
+	local version tmp
+	version=$(lab_version "$k_source" "$k_suite")
+	[ -n "$version" ] || die "kernel $k_name: no $k_source in $k_suite"
+	pristine_dir=$lab_cache/src/$k_source-$version
+	[ -e "$pristine_dir/Makefile" ] || lab_locked "src-$k_source" kernel_pristine_unpack
+}
+
+kernel_pristine_unpack() {
+	[ ! -e "$pristine_dir/Makefile" ] || return 0
+	apt_need xz-utils || return 1
+	tmp=$(mktemp -d "$lab_cache/src/.tree.XXXXXX")
+	lab_unpack "$k_source" "$version" "$tmp/deb" || return 1
+	say "unpacking $k_source $version"
+	mkdir "$tmp/tree"
+	tar -C "$tmp/tree" --strip-components=1 -xf "$tmp/deb/usr/src/$k_source.tar.xz" || return 1
+	mv "$tmp/tree" "$pristine_dir" && rm -rf "$tmp"
+}
+
+# kernel_touched PATCH...: the files that they change, add or remove.
+kernel_touched() {
+	[ $# = 0 ] || sed -nE 's,^(---|\+\+\+) [ab]/([^	]*).*,\2,p' "$@" | sort -u
+}
+
+# kernel_tree: a source tree with the series applied, in which only files whose content differs from last
+# time are written, so that objects stay valid. Sets tree_dir.
+kernel_tree() {
+	local stage patches file
+	tree_dir=$lab_cache/tree/${k_name%%:*}-${pristine_dir##*-}
+	mkdir -p "$lab_cache/tree"
+	if [ ! -e "$tree_dir/.ready" ]; then
+		say "kernel $k_name: source tree"
+		rm -rf "$tree_dir"
+		cp -al "$pristine_dir" "$tree_dir" && touch "$tree_dir/.ready" "$tree_dir/.touched"
+	fi
+	mapfile -t patches < <(kernel_patches)
+	stage=$(mktemp -d "$lab_cache/tree/.stage.XXXXXX")
+	{
+		cat "$tree_dir/.touched"
+		kernel_touched "${patches[@]}"
+	} | sort -u >"$stage.list"
+	while read -r file; do
+		[ ! -e "$pristine_dir/$file" ] || (cd "$pristine_dir" && cp --parents "$file" "$stage/")
+	done <"$stage.list"
+	for file in "${patches[@]}"; do
+		lab_logged "patch-$k_name" patch -d "$stage" -p1 --no-backup-if-mismatch -F0 -i "$file" ||
+			die "kernel $k_name: ${file##*/} does not apply"
+	done
+	while read -r file; do
+		if [ ! -e "$stage/$file" ]; then
+			rm -f "$tree_dir/$file"
+		elif ! cmp -s "$stage/$file" "$tree_dir/$file"; then
+			mkdir -p "$(dirname "$tree_dir/$file")"
+			cp --remove-destination "$stage/$file" "$tree_dir/$file"
+			touch "$tree_dir/$file"
+		fi
+	done <"$stage.list"
+	kernel_touched "${patches[@]}" >"$tree_dir/.touched"
+	rm -rf "$stage" "$stage.list"
+}
+
+# kernel_compile SOURCE OBJECTS OUT
+kernel_compile() {
+	local src=$1 obj=$2 out=$3 fragments=("$lab_root/kernel.config") make ko
+	apt_need build-essential flex bison bc libelf-dev libssl-dev dwarves zlib1g-dev kmod cpio rsync python3 ||
+		return 1
+	[ "$k_variant" = plain ] || fragments+=("$lab_root/kernel-$k_variant.config")
+	mkdir -p "$obj"
+	make=(make -C "$src" "O=$obj" "${kernel_make_vars[@]}")
+	if ! cat "${fragments[@]}" | cmp -s - "$obj/.lab-fragments" || [ ! -e "$obj/.config" ]; then
+		lab_logged "config-$k_name" "${make[@]}" tinyconfig || return 1
+		(cd "$obj" && lab_logged "config-$k_name" "$src/scripts/kconfig/merge_config.sh" -m -O "$obj" \
+			"$obj/.config" "${fragments[@]}") || return 1
+		lab_logged "config-$k_name" "${make[@]}" olddefconfig || return 1
+		cat "${fragments[@]}" >"$obj/.lab-fragments"
+	fi
+	for ko in CONFIG_KVM_INTEL=m CONFIG_X86_USER_SHADOW_STACK=y CONFIG_DEBUG_INFO_BTF=y; do
+		grep -qx "$ko" "$obj/.config" || die "kernel $k_name: $ko did not survive olddefconfig"
+	done
+	say "kernel $k_name: building (first time about 10 minutes on two cores), log $lab_cache/log/build-$k_name.log"
+	lab_logged "build-$k_name" nice -n 10 "${make[@]}" -j"$lab_jobs" bzImage modules || return 1
+	rm -rf "$out.new" && mkdir -p "$out.new/modules"
+	cp "$obj/arch/x86/boot/bzImage" "$out.new/" || return 1
+	for ko in irqbypass kvm kvm-intel; do
+		find "$obj/arch/x86/kvm" "$obj/virt" -name "$ko.ko" -exec \
+			objcopy --strip-debug {} "$out.new/modules/$ko.ko" \;
+	done
+	[ -e "$out.new/modules/kvm-intel.ko" ] || die "kernel $k_name: kvm-intel.ko was not built"
+	cp "$obj/.config" "$out.new/config"
+	cat "$obj/include/config/kernel.release" >"$out.new/release"
+	rm -rf "$out" && mv "$out.new" "$out"
+	say "kernel $k_name: ready, $(cat "$out/release")"
+}
+
+kernel_source_build() {
+	[ ! -e "$kernel_dir/release" ] || return 0
+	kernel_tree && kernel_compile "$tree_dir" "$lab_cache/obj/$k_name" "$kernel_dir"
+}
+
+# kernel_given: a tree of the user's, built incrementally each time.
+kernel_given() {
+	local tree key
+	tree=$(realpath "$KERNEL_TREE") && [ -e "$tree/Kconfig" ] || die "KERNEL_TREE=$KERNEL_TREE: no kernel tree"
+	[ ! -e "$tree/.config" ] || die "KERNEL_TREE=$tree was built in place; 'make mrproper' there first"
+	key=$(lab_key <<<"$tree")
+	kernel_dir=$lab_cache/kernel/tree-$key-$k_variant
+	lab_locked "tree-$key" kernel_compile "$tree" "$lab_cache/obj/tree-$key-$k_variant" "$kernel_dir"
+}
+
+# kernel_need NAME: have it; sets k_* and kernel_dir (bzImage, modules/, release).
+kernel_need() {
+	local patches
+	kernel_conf "$1"
+	if [ -n "${KERNEL_IMAGE:-}" ]; then
+		kernel_dir=$(mktemp -d "$lab_run/kernel.XXXXXX")
+		cp "$KERNEL_IMAGE" "$kernel_dir/bzImage" && mkdir "$kernel_dir/modules" || return 1
+		[ -z "${KERNEL_MODULES:-}" ] ||
+			find "$KERNEL_MODULES" \( -name kvm.ko -o -name kvm-intel.ko -o -name irqbypass.ko \) \
+				-exec cp {} "$kernel_dir/modules/" \;
+		echo given >"$kernel_dir/release"
+		return 0
+	fi
+	if [ -n "${KERNEL_TREE:-}" ]; then
+		kernel_given
+		return
+	fi
+	if [ "$k_kind" = stock ]; then
+		kernel_stock
+		return
+	fi
+	kernel_pristine || return 1
+	mapfile -t patches < <(kernel_patches)
+	[ -z "$k_series" ] || [ ${#patches[@]} -gt 0 ] || die "kernel $1: kernel-patches/$k_series has no patches yet"
+	kernel_dir=$lab_cache/kernel/$k_name-$({
+		echo "$pristine_dir" "$k_variant"
+		cat "$lab_root/kernel.config" "$lab_root/kernel-debug.config" "${patches[@]}"
+	} | lab_key)
+	[ -e "$kernel_dir/release" ] || lab_locked "kernel-$k_name" kernel_source_build
+}

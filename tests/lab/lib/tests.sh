@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# What is run on a kernel: one line a test, "name<TAB>emulated seconds<TAB>command". Sourced after kernels.sh.
+
+# tests_guests CPUS: the table expect/guests.tsv for the kernel last read by kernel_conf.
+# NAME=GUEST names a second use of a guest. Where the kernel gives guests CET, each also runs with it hidden.
+tests_guests() {
+	local name on seconds options with without file
+	while IFS=$'\t' read -r name on seconds options with without; do
+		[[ $name != \#* && " $on " == *" $1 "* ]] || continue
+		file=/lab/guest/${name#*=}.bin name=${name%%=*}
+		[ "$options" != - ] || options=''
+		if [ "$k_cet" = yes ]; then
+			printf 'guest-%s\t%s\tcetvmm --timeout %s %s --expect "%s" %s\n' \
+				"$name" "$seconds" "$seconds" "$options" "$with" "$file"
+		fi
+		[ "$without" != - ] || continue
+		printf '%s-%s\t%s\tcetvmm --timeout %s %s %s --expect "%s" %s\n' \
+			"$([ "$k_cet" = yes ] && echo hidden || echo guest)" "$name" "$seconds" "$seconds" \
+			"$([ "$k_cet" = yes ] && echo --no-cet)" "$options" "$without" "$file"
+	done <"$lab_root/expect/guests.tsv"
+}
+
+tests_last() {
+	printf 'kernel-log\t20\t/lab/tests/kernel-log\n'
+}
+
+# tests_list CPUS PATTERN
+tests_list() {
+	{
+		tests_guests "$1"
+		tests_last
+	} | while IFS=$'\t' read -r name rest; do
+		# shellcheck disable=SC2053
+		[[ $name == $2 ]] && printf '%s\t%s\n' "$name" "$rest"
+	done
+}
