@@ -22,6 +22,7 @@ struct kvm_arch___cetd {
 };
 
 struct kvm___cetd {
+	struct mm_struct *mm; /* the VMM's: only it may use the VM */
 	struct kvm_arch___cetd arch;
 };
 

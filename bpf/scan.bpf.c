@@ -1,29 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Find the VMs that exist: walk every process's files for KVM's, without symbol addresses. */
-#include "vmlinux.h"
-
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
+#include "compat.bpf.h"
 
 #include "cetd/event.h"
 
 #define ANON_INODE_FS_MAGIC 0x09041934 /* linux/magic.h */
-
-/* KVM may be a module, so its types need not be in the vmlinux.h of the build machine. */
-struct kvm_arch___cetd {
-	u64 vm_id; /* kernel-patches */
-} __attribute__((preserve_access_index));
-
-struct kvm___cetd {
-	struct mm_struct *mm;
-	struct kvm_arch___cetd arch;
-} __attribute__((preserve_access_index));
-
-struct kvm_vcpu___cetd {
-	struct kvm___cetd *kvm;
-	int vcpu_id;
-} __attribute__((preserve_access_index));
 
 char _license[] SEC("license") = "GPL";
 

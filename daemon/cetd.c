@@ -157,6 +157,7 @@ static int cmd_render(void *userdata, enum http_page page, char **ret_text, size
 	struct events_program costs[EVENTS_PROGRAMS_MAX];
 	struct metrics_program programs[EVENTS_PROGRAMS_MAX];
 	struct metrics_context context = {.version = CETD_VERSION, .programs = programs};
+	size_t n = 0;
 
 	cmd_refresh(c);
 	if (process_stats_read(&c->process) >= 0)
@@ -164,10 +165,12 @@ static int cmd_render(void *userdata, enum http_page page, char **ret_text, size
 	if (c->http)
 		context.http = http_get_stats(c->http);
 	if (c->events)
-		context.n_programs = events_get_programs(c->events, costs);
-	for (size_t i = 0; i < context.n_programs; i++)
-		programs[i] = (struct metrics_program){costs[i].name, costs[i].run_ns,
-						       costs[i].runs};
+		n = events_get_programs(c->events, costs);
+	for (size_t i = 0; i < n; i++)
+		/* No runs: the kernel keeps no statistics, and nothing is said. */
+		if (costs[i].runs)
+			programs[context.n_programs++] = (struct metrics_program){
+				costs[i].hook, costs[i].run_ns, costs[i].runs};
 	if (page == HTTP_PAGE_INDEX)
 		return landing_render(c->model, &context, ret_text, ret_size);
 	return metrics_render(c->model, &context,

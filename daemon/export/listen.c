@@ -147,8 +147,7 @@ bool listen_address_is_local(const struct listen_address *a)
 static int clear_stale(const struct listen_address *a)
 {
 	const char *path = ((const struct sockaddr_un *)&a->sockaddr)->sun_path;
-	_cleanup_(closep)
-	int fd = -1;
+	_cleanup_(closep) int fd = -1;
 	struct stat st;
 
 	if (lstat(path, &st) < 0)
@@ -189,8 +188,7 @@ static int log_listen_error(int r, const struct listen_address *a)
 static int open_socket(const struct listen_address *a)
 {
 	const int on = 1;
-	_cleanup_(closep)
-	int fd = socket(a->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_(closep) int fd = socket(a->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -errno;
@@ -222,8 +220,7 @@ static int get_bound(int fd, struct listen_address *ret)
 
 int listen_open(const struct listen_address *a, bool may_be_remote, struct listen_address *bound)
 {
-	_cleanup_(closep)
-	int fd = -1;
+	_cleanup_(closep) int fd = -1;
 	char text[LISTEN_TEXT_MAX];
 	int r;
 

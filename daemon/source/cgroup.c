@@ -78,8 +78,8 @@ static void take_machine(const char *s, size_t n, struct cgroup_facts *facts)
 		unescape(s + strlen(prefix), n - strlen(prefix) - strlen(".scope"), facts->machine,
 			 sizeof(facts->machine));
 	else if (has_suffix(s, n, libvirt))
-		snprintf(facts->machine, sizeof(facts->machine), "%.*s",
-			 (int)(n - strlen(libvirt)), s);
+		snprintf(facts->machine, sizeof(facts->machine), "%.*s", (int)(n - strlen(libvirt)),
+			 s);
 }
 
 static void take_component(const char *s, size_t n, struct cgroup_facts *facts)
@@ -99,7 +99,8 @@ static void take_component(const char *s, size_t n, struct cgroup_facts *facts)
 
 void cgroup_parse(const char *text, struct cgroup_facts *ret)
 {
-	static const char deleted[] = " (deleted)"; /* the cgroup was removed with the process in it */
+	static const char deleted[] =
+		" (deleted)"; /* the cgroup was removed with the process in it */
 	const char *v2 = NULL, *systemd = NULL, *path, *end;
 	size_t n;
 

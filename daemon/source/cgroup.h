@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 struct cgroup_facts {
-	char path[256];     /* raw bytes; "" where the text has none */
-	char unit[128];     /* "NAME.service" or "NAME.scope", or "" */
+	char path[256];	    /* raw bytes; "" where the text has none */
+	char unit[128];	    /* "NAME.service" or "NAME.scope", or "" */
 	char machine[128];  /* name of the machine scope, unescaped: raw bytes; or "" */
 	char container[16]; /* start of a container's id, or "" */
 	bool is_kubernetes;

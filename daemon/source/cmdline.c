@@ -12,12 +12,12 @@
 
 /* What an option's value is. */
 enum meaning {
-	NAME,          /* the name */
-	NAME_LIST,     /* guest=NAME,… or NAME,… */
-	UUID,          /* the UUID */
-	UUID_LIST,     /* …,uuid=UUID,… */
-	SOCKET,        /* a path whose last part names the VM, where nothing else does */
-	SOCKET_LIST,   /* path=PATH,… or PATH,… */
+	NAME,	     /* the name */
+	NAME_LIST,   /* guest=NAME,… or NAME,… */
+	UUID,	     /* the UUID */
+	UUID_LIST,   /* …,uuid=UUID,… */
+	SOCKET,	     /* a path whose last part names the VM, where nothing else does */
+	SOCKET_LIST, /* path=PATH,… or PATH,… */
 };
 
 struct option {
@@ -25,13 +25,13 @@ struct option {
 	enum meaning meaning;
 };
 
-struct vmm {
+struct syntax {
 	const char *name;
 	const char *programs[8]; /* shell patterns */
 	struct option options[8];
 };
 
-static const struct vmm vmms[] = {
+static const struct syntax syntaxes[] = {
 	{
 		"qemu",
 		{"qemu-system-*", "qemu-kvm", "kvm", "qemu"},
@@ -82,34 +82,37 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static const struct vmm *find_vmm_by_program(const char *program, size_t cut_at)
+static const struct syntax *match_syntax(const char *program, size_t cut_at)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(vmms); i++)
-		for (size_t p = 0; p < ARRAY_SIZE(vmms[i].programs) && vmms[i].programs[p]; p++) {
-			const char *pattern = vmms[i].programs[p];
+	for (size_t i = 0; i < ARRAY_SIZE(syntaxes); i++)
+		for (size_t p = 0; p < ARRAY_SIZE(syntaxes[i].programs) && syntaxes[i].programs[p];
+		     p++) {
+			const char *pattern = syntaxes[i].programs[p];
 
 			if (!fnmatch(pattern, program, 0))
-				return vmms + i;
+				return syntaxes + i;
 			/* A comm is cut short, in the middle of a long name. */
-			if (cut_at && strlen(program) == cut_at && !strncmp(pattern, program, cut_at))
-				return vmms + i;
+			if (cut_at && strlen(program) == cut_at &&
+			    !strncmp(pattern, program, cut_at))
+				return syntaxes + i;
 		}
 	return NULL;
 }
 
-static const struct vmm *find_vmm(const char *exe, const char *comm, const char *argv0)
+static const struct syntax *find_syntax(const char *exe, const char *comm, const char *argv0)
 {
 	static const char deleted[] = " (deleted)"; /* the program was replaced by an update */
-	const struct vmm *vmm;
+	const struct syntax *syntax;
 	char path[256];
 	size_t n;
 
 	n = (size_t)snprintf(path, sizeof(path), "%s", base_name(exe));
-	if (n >= strlen(deleted) && n < sizeof(path) && !strcmp(path + n - strlen(deleted), deleted))
+	if (n >= strlen(deleted) && n < sizeof(path) &&
+	    !strcmp(path + n - strlen(deleted), deleted))
 		path[n - strlen(deleted)] = '\0';
-	vmm = find_vmm_by_program(path, 0);
-	vmm = vmm ?: find_vmm_by_program(base_name(argv0), 0);
-	return vmm ?: find_vmm_by_program(comm, COMM_MAX);
+	syntax = match_syntax(path, 0);
+	syntax = syntax ?: match_syntax(base_name(argv0), 0);
+	return syntax ?: match_syntax(comm, COMM_MAX);
 }
 
 bool cmdline_get_value(const char *text, const char *key, const char *implied_key, char *ret,
@@ -175,8 +178,8 @@ bool cmdline_parse_uuid(const char *text, char ret[static 40])
 /* "/run/vms/web.sock" names "web"; "/run/vc/vm/web/clh-api.sock", whose own name says nothing, "web" too. */
 static void name_from_socket(const char *path, char *ret, size_t size)
 {
-	static const char *const plain[] = {"api",     "clh-api", "clh",    "ch",
-					    "vmm",     "control", "socket", "cloud-hypervisor",
+	static const char *const plain[] = {"api",	   "clh-api", "clh",	"ch",
+					    "vmm",	   "control", "socket", "cloud-hypervisor",
 					    "firecracker", "crosvm"};
 	char copy[256];
 	char *base, *dot;
@@ -224,8 +227,7 @@ static void take_option(enum meaning meaning, const char *value, struct cmdline_
 			cmdline_parse_uuid(value, facts->uuid);
 		break;
 	case UUID_LIST:
-		if (!facts->uuid[0] &&
-		    cmdline_get_value(value, "uuid", NULL, text, sizeof(text)))
+		if (!facts->uuid[0] && cmdline_get_value(value, "uuid", NULL, text, sizeof(text)))
 			cmdline_parse_uuid(text, facts->uuid);
 		break;
 	case SOCKET:
@@ -233,8 +235,7 @@ static void take_option(enum meaning meaning, const char *value, struct cmdline_
 			name_from_socket(value, socket, socket_size);
 		break;
 	case SOCKET_LIST:
-		if (!socket[0] &&
-		    cmdline_get_value(value, "path", "path", text, sizeof(text)))
+		if (!socket[0] && cmdline_get_value(value, "path", "path", text, sizeof(text)))
 			name_from_socket(text, socket, socket_size);
 		break;
 	}
@@ -254,20 +255,21 @@ void cmdline_parse(const char *exe, const char *comm, const char *args, size_t s
 		   struct cmdline_facts *ret)
 {
 	const char *end = args + size, *arg = NULL;
-	const struct vmm *vmm;
+	const struct syntax *syntax;
 	char socket[128] = "";
 
 	memset(ret, 0, sizeof(*ret));
 	if (size && memchr(args, 0, size))
 		arg = args;
-	vmm = find_vmm(exe, comm, arg ?: "");
-	if (!vmm)
+	syntax = find_syntax(exe, comm, arg ?: "");
+	if (!syntax)
 		return;
-	snprintf(ret->vmm, sizeof(ret->vmm), "%s", vmm->name);
+	snprintf(ret->vmm, sizeof(ret->vmm), "%s", syntax->name);
 
 	while (arg && (arg = next_arg(arg, end))) {
-		for (size_t i = 0; i < ARRAY_SIZE(vmm->options) && vmm->options[i].text; i++) {
-			const struct option *o = vmm->options + i;
+		for (size_t i = 0; i < ARRAY_SIZE(syntax->options) && syntax->options[i].text;
+		     i++) {
+			const struct option *o = syntax->options + i;
 			size_t n = strlen(o->text);
 			const char *value = NULL;
 

@@ -6,9 +6,9 @@
 #include <stddef.h>
 
 struct cmdline_facts {
-	char vmm[24];   /* "qemu", "cloud-hypervisor" …; "" for none that is known */
+	char vmm[24];	/* "qemu", "cloud-hypervisor" …; "" for none that is known */
 	char name[128]; /* raw bytes, "" where it says none */
-	char uuid[40];  /* lower case with dashes, or "" */
+	char uuid[40];	/* lower case with dashes, or "" */
 };
 
 /* exe: the program's path, "" where it may not be read; comm: the process's short name; args: the arguments,

@@ -34,7 +34,7 @@ static bool has_program(struct view *v, enum cetd_fact fact, enum program progra
 	if (r == -ENOENT || r > 0)
 		host_set_fact(v->host, fact, CETD_COVERAGE_UNOBSERVABLE, "this kernel has no %s",
 			      hook);
-	else if (r == -EPERM || r == -EACCES)
+	else if (r == -EPERM)
 		host_set_fact(v->host, fact, CETD_COVERAGE_UNOBSERVABLE,
 			      "the kernel refuses a program on %s: %s", hook, strerror(-r));
 	else
@@ -75,9 +75,9 @@ static void fill_hardware_cp(struct view *v)
 static void fill_injected_cp(struct view *v)
 {
 	if (has_program(v, CETD_FACT_INJECTED_CP, PROGRAM_STOCK_INJ_EXCEPTION))
-		host_set_fact(v->host, CETD_FACT_INJECTED_CP, CETD_COVERAGE_OBSERVED,
-			      "every #CP that the host injects is counted, but not one that a VMM restores "
-			      "as already under way, as after a migration");
+		host_set_fact(v->host, CETD_FACT_INJECTED_CP, CETD_COVERAGE_PARTIAL,
+			      "each #CP queued for a guest is counted, but not one that a VMM restores as "
+			      "already under way: that looks like a delivery that was interrupted");
 }
 
 static void fill_cet_msr(struct view *v)
@@ -171,7 +171,7 @@ static void add_causes(struct view *v)
 				       "CONFIG_FUNCTION_TRACER and no restriction on it gives it.",
 				       "The kernel refuses fentry on %s: %s.", program_hook(i),
 				       strerror(-r));
-		else if (r == -EPERM || r == -EACCES)
+		else if (r == -EPERM)
 			host_add_cause(v->host, "program_refused",
 				       "Give cetd CAP_BPF and CAP_PERFMON; where kvm is a module and the kernel "
 				       "has cetd's patches, CAP_SYS_ADMIN too, to read the module's types.",
@@ -220,7 +220,6 @@ void coverage_fill_failed(int error, struct cetd_host *host)
 
 	switch (error < 0 ? -error : error) {
 	case EPERM:
-	case EACCES:
 		reason = "cetd may not use BPF here";
 		host_add_cause(host, "missing_capability",
 			       "Run cetd as root or with CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before "

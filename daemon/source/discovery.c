@@ -16,10 +16,11 @@
 #include "util/macro.h"
 
 #define UEVENTS_PER_WAKEUP 256
-#define SOON_NS (10 * NSEC_PER_MSEC) /* KVM's uevent comes before the VM's file is there to be found */
-#define GAP_NS (20 * NSEC_PER_MSEC)  /* between two scans, and */
-#define GAP_FACTOR 20                /* at most 1/20 of a CPU for them, whatever a VMM does */
-#define FAILED_NS NSEC_PER_SEC       /* to the next try after a scan that failed */
+#define SOON_NS \
+	(10 * NSEC_PER_MSEC) /* KVM's uevent comes before the VM's file is there to be found */
+#define GAP_NS (20 * NSEC_PER_MSEC) /* between two scans, and */
+#define GAP_FACTOR 20		    /* at most 1/20 of a CPU for them, whatever a VMM does */
+#define FAILED_NS NSEC_PER_SEC	    /* to the next try after a scan that failed */
 #define TIMER_ACCURACY_USEC USEC_PER_MSEC
 
 struct discovery {
@@ -234,8 +235,9 @@ int discovery_new(sd_event *event, const struct discovery_params *params,
 	/* Listen before looking, lest a VM slip in between. */
 	r = listen_to_uevents(d);
 	if (r < 0)
-		log_warning_errno(r, "Failed to listen to KVM's uevents, VMs are found by scans only: "
-				     "%m");
+		log_warning_errno(r,
+				  "Failed to listen to KVM's uevents, VMs are found by scans only: "
+				  "%m");
 	r = population_new(event, params, sink, &d->population);
 	if (r >= 0)
 		r = scan_new(&d->scan);

@@ -31,7 +31,7 @@ struct machined {
 	sd_bus *bus;
 	machined_answer_t answer;
 	void *userdata;
-	uint64_t connected_ns; /* the last attempt */
+	uint64_t connected_ns;	/* the last attempt */
 	struct question *queue; /* a ring */
 	unsigned int head, n_queued, n_in_flight;
 	bool is_ending;

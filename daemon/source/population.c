@@ -11,7 +11,7 @@
 #include "util/log.h"
 #include "util/macro.h"
 
-#define PROCESSES_MAX 65536
+#define VMMS_MAX 65536
 #define VMS_PER_PROCESS_MAX 1024
 #define REFRESHES 2 /* a manager may move or register a VMM just after it started */
 
@@ -21,7 +21,7 @@ struct population {
 	struct cetd_sink sink;
 	struct tracker_ops ops;
 	struct machined *machined;
-	struct process *processes; /* by pid */
+	struct vmm *vmms; /* by pid */
 	uint32_t generation;
 	bool has_changed; /* since the last SETTLED */
 	bool is_limit_logged, is_pidfd_logged;
@@ -29,7 +29,7 @@ struct population {
 
 /* A process found for the first time waits for the others, so that the eldest gets its id first. */
 struct newcomer {
-	struct process *process; /* first, for process_compare_age() */
+	struct vmm *vmm; /* first, for vmm_compare_age() */
 	const struct cetd_scan *vms;
 	size_t n;
 };
@@ -80,60 +80,60 @@ int population_forget(struct population *p, uint64_t key)
 	return send_remove(p, key);
 }
 
-static struct process *find_process(struct population *p, uint32_t pid)
+static struct vmm *find_vmm(struct population *p, uint32_t pid)
 {
-	struct process *process;
+	struct vmm *vmm;
 
-	HASH_FIND(hh, p->processes, &pid, sizeof(pid), process);
-	return process;
+	HASH_FIND(hh, p->vmms, &pid, sizeof(pid), vmm);
+	return vmm;
 }
 
 size_t population_count_vms(struct population *p, uint32_t pid)
 {
-	const struct process *process = find_process(p, pid);
+	const struct vmm *vmm = find_vmm(p, pid);
 
-	return process ? process->tracker.n_vms : 0;
+	return vmm ? vmm->tracker.n_vms : 0;
 }
 
 void population_note_destroyed(struct population *p, uint32_t pid)
 {
-	struct process *process = find_process(p, pid);
+	struct vmm *vmm = find_vmm(p, pid);
 
-	if (process)
-		process->was_destroyed = true;
+	if (vmm)
+		vmm->was_destroyed = true;
 }
 
 bool population_has_key(struct population *p, uint64_t key)
 {
 	if (key & CETD_KEY_TGID) {
-		const struct process *process = find_process(p, (uint32_t)key);
+		const struct vmm *vmm = find_vmm(p, (uint32_t)key);
 
-		return process && tracker_has_key(&process->tracker, key);
+		return vmm && tracker_has_key(&vmm->tracker, key);
 	}
-	for (const struct process *process = p->processes; process; process = process->hh.next)
-		if (tracker_has_key(&process->tracker, key))
+	for (const struct vmm *vmm = p->vmms; vmm; vmm = vmm->hh.next)
+		if (tracker_has_key(&vmm->tracker, key))
 			return true;
 	return false;
 }
 
-static int drop_process(struct population *p, struct process *process)
+static int drop_vmm(struct population *p, struct vmm *vmm)
 {
 	int r;
 
-	r = tracker_update(&process->tracker, NULL, 0, false, &p->ops);
-	HASH_DELETE(hh, p->processes, process);
-	process_free(process);
+	r = tracker_update(&vmm->tracker, NULL, 0, false, &p->ops);
+	HASH_DELETE(hh, p->vmms, vmm);
+	vmm_free(vmm);
 	return r;
 }
 
 static int on_exit_of(sd_event_source *source _unused_, int fd _unused_, uint32_t events _unused_,
 		      void *userdata)
 {
-	struct process *process = userdata;
-	struct population *p = process->owner;
+	struct vmm *vmm = userdata;
+	struct population *p = vmm->owner;
 	int r;
 
-	r = drop_process(p, process);
+	r = drop_vmm(p, vmm);
 	if (r >= 0)
 		r = population_settle(p);
 	if (r < 0) {
@@ -144,26 +144,26 @@ static int on_exit_of(sd_event_source *source _unused_, int fd _unused_, uint32_
 }
 
 /* More may be known of a process by now. */
-static int refresh_process(struct population *p, struct process *process)
+static int refresh_vmm(struct population *p, struct vmm *vmm)
 {
 	struct cetd_identity identity;
 
-	if (process_read_identity(process, &identity) < 0)
+	if (vmm_read_identity(vmm, &identity) < 0)
 		return 0; /* it ends: its pidfd will say so */
-	return tracker_rename(&process->tracker, &identity, &p->ops);
+	return tracker_rename(&vmm->tracker, &identity, &p->ops);
 }
 
 static void on_machine(void *userdata, uint32_t pid, uint64_t start_ticks,
 		       const struct identity_machine *machine)
 {
 	struct population *p = userdata;
-	struct process *process = find_process(p, pid);
+	struct vmm *vmm = find_vmm(p, pid);
 	int r;
 
-	if (!process || process->start_ticks != start_ticks)
+	if (!vmm || vmm->start_ticks != start_ticks)
 		return;
-	process->machine = *machine;
-	r = refresh_process(p, process);
+	vmm->machine = *machine;
+	r = refresh_vmm(p, vmm);
 	if (r >= 0)
 		r = population_settle(p);
 	if (r < 0) {
@@ -195,14 +195,14 @@ int population_new(sd_event *event, const struct discovery_params *params,
 
 struct population *population_free(struct population *p)
 {
-	struct process *process, *tmp;
+	struct vmm *vmm, *tmp;
 
 	if (!p)
 		return NULL;
 	machined_free(p->machined);
-	HASH_ITER(hh, p->processes, process, tmp) {
-		HASH_DELETE(hh, p->processes, process);
-		process_free(process);
+	HASH_ITER (hh, p->vmms, vmm, tmp) {
+		HASH_DELETE(hh, p->vmms, vmm);
+		vmm_free(vmm);
 	}
 	sd_event_unref(p->event);
 	free(p);
@@ -210,70 +210,69 @@ struct population *population_free(struct population *p)
 }
 
 /* Take a process in: watch for its end, ask machined about it. */
-static void watch_process(struct population *p, struct process *process)
+static void watch_vmm(struct population *p, struct vmm *vmm)
 {
 	int r;
 
-	process->owner = p;
-	HASH_ADD(hh, p->processes, pid, sizeof(process->pid), process);
-	if (process->pidfd >= 0) {
-		r = sd_event_add_io(p->event, &process->exit_source, process->pidfd, EPOLLIN,
-				    on_exit_of, process);
+	vmm->owner = p;
+	HASH_ADD(hh, p->vmms, pid, sizeof(vmm->pid), vmm);
+	if (vmm->pidfd >= 0) {
+		r = sd_event_add_io(p->event, &vmm->exit_source, vmm->pidfd, EPOLLIN, on_exit_of,
+				    vmm);
 		if (r < 0)
 			log_warning_errno(r, "Failed to watch process %u for its end: %m",
-					  process->pid);
+					  vmm->pid);
 	} else if (!p->is_pidfd_logged) {
 		p->is_pidfd_logged = true;
 		log_warning("Failed to open a pidfd (is the limit of open files below the number "
 			    "of VMs?): the end of a VM may be noticed only by the next scan.");
 	}
-	machined_ask(p->machined, process->pid, process->start_ticks);
+	machined_ask(p->machined, vmm->pid, vmm->start_ticks);
 }
 
-static int update_process(struct population *p, struct process *process,
-			  const struct cetd_scan *vms, size_t n)
+static int update_vmm(struct population *p, struct vmm *vmm, const struct cetd_scan *vms, size_t n)
 {
-	bool was_destroyed = process->was_destroyed;
+	bool was_destroyed = vmm->was_destroyed;
 	int r;
 
-	process->was_destroyed = false;
-	process->generation = p->generation;
-	r = tracker_update(&process->tracker, vms, MIN(n, (size_t)VMS_PER_PROCESS_MAX),
-			   was_destroyed, &p->ops);
-	return r < 0 || process->tracker.n_vms ? r : drop_process(p, process);
+	vmm->was_destroyed = false;
+	vmm->generation = p->generation;
+	r = tracker_update(&vmm->tracker, vms, MIN(n, (size_t)VMS_PER_PROCESS_MAX), was_destroyed,
+			   &p->ops);
+	return r < 0 || vmm->tracker.n_vms ? r : drop_vmm(p, vmm);
 }
 
 static bool has_room(struct population *p)
 {
-	if (HASH_COUNT(p->processes) < PROCESSES_MAX)
+	if (HASH_COUNT(p->vmms) < VMMS_MAX)
 		return true;
 	if (!p->is_limit_logged)
 		log_warning("More than %u processes have VMs; further ones are left out.",
-			    PROCESSES_MAX);
+			    VMMS_MAX);
 	p->is_limit_logged = true;
 	return false;
 }
 
 /* The known process with this pid, or a new one that nobody watches yet; NULL where it has ended already or
  * there is no room. */
-static int get_process(struct population *p, uint32_t pid, struct process **ret)
+static int get_vmm(struct population *p, uint32_t pid, struct vmm **ret)
 {
-	struct process *process = find_process(p, pid);
+	struct vmm *vmm = find_vmm(p, pid);
 	int r;
 
 	*ret = NULL;
-	if (process && process_has_ended(process)) {
-		r = drop_process(p, process);
+	if (vmm && vmm_has_ended(vmm)) {
+		r = drop_vmm(p, vmm);
 		if (r < 0)
 			return r;
-		process = NULL;
+		vmm = NULL;
 	}
-	if (!process && has_room(p)) {
-		r = process_new(pid, &process);
+	if (!vmm && has_room(p)) {
+		r = vmm_new(pid, &vmm);
 		if (r < 0)
 			return r == -ENOMEM ? r : 0;
 	}
-	*ret = process;
+	*ret = vmm;
 	return 0;
 }
 
@@ -281,14 +280,14 @@ static int take_in(struct population *p, struct newcomer *newcomers, size_t n)
 {
 	int r = 0;
 
-	qsort(newcomers, n, sizeof(*newcomers), process_compare_age);
+	qsort(newcomers, n, sizeof(*newcomers), vmm_compare_age);
 	for (size_t i = 0; i < n; i++) {
 		if (r < 0) {
-			process_free(newcomers[i].process);
+			vmm_free(newcomers[i].vmm);
 			continue;
 		}
-		watch_process(p, newcomers[i].process);
-		r = update_process(p, newcomers[i].process, newcomers[i].vms, newcomers[i].n);
+		watch_vmm(p, newcomers[i].vmm);
+		r = update_vmm(p, newcomers[i].vmm, newcomers[i].vms, newcomers[i].n);
 	}
 	return r;
 }
@@ -296,7 +295,7 @@ static int take_in(struct population *p, struct newcomer *newcomers, size_t n)
 static int apply_records(struct population *p, const struct cetd_scan *records, size_t n)
 {
 	_cleanup_(freep) struct newcomer *newcomers = NULL;
-	struct process *process;
+	struct vmm *vmm;
 	size_t n_new = 0, group;
 	int r = 0;
 
@@ -306,33 +305,33 @@ static int apply_records(struct population *p, const struct cetd_scan *records, 
 	for (size_t i = 0; i < n && r >= 0; i += group) {
 		for (group = 1; i + group < n && records[i + group].tgid == records[i].tgid;)
 			group++;
-		r = get_process(p, records[i].tgid, &process);
-		if (r < 0 || !process)
+		r = get_vmm(p, records[i].tgid, &vmm);
+		if (r < 0 || !vmm)
 			continue;
-		if (process->owner)
-			r = update_process(p, process, records + i, group);
+		if (vmm->owner)
+			r = update_vmm(p, vmm, records + i, group);
 		else
-			newcomers[n_new++] = (struct newcomer){process, records + i, group};
+			newcomers[n_new++] = (struct newcomer){vmm, records + i, group};
 	}
 	if (r >= 0)
 		return take_in(p, newcomers, n_new);
 	while (n_new)
-		process_free(newcomers[--n_new].process);
+		vmm_free(newcomers[--n_new].vmm);
 	return r;
 }
 
 /* Look again at who was found lately. */
 static int refresh_young(struct population *p)
 {
-	struct process *process, *tmp;
+	struct vmm *vmm, *tmp;
 	int r = 0;
 
-	HASH_ITER(hh, p->processes, process, tmp) {
-		if (process->refreshes == REFRESHES)
+	HASH_ITER (hh, p->vmms, vmm, tmp) {
+		if (vmm->refreshes == REFRESHES)
 			continue;
-		process->refreshes++;
-		machined_ask(p->machined, process->pid, process->start_ticks);
-		r = refresh_process(p, process);
+		vmm->refreshes++;
+		machined_ask(p->machined, vmm->pid, vmm->start_ticks);
+		r = refresh_vmm(p, vmm);
 		if (r < 0)
 			break;
 	}
@@ -342,7 +341,7 @@ static int refresh_young(struct population *p)
 int population_apply_all(struct population *p, const struct cetd_scan *records, size_t n,
 			 bool is_periodic)
 {
-	struct process *process, *tmp;
+	struct vmm *vmm, *tmp;
 	int r;
 
 	if (is_periodic) {
@@ -354,10 +353,10 @@ int population_apply_all(struct population *p, const struct cetd_scan *records, 
 	r = apply_records(p, records, n);
 	if (r < 0)
 		return r;
-	HASH_ITER(hh, p->processes, process, tmp) {
-		if (process->generation == p->generation || process->is_adopted)
+	HASH_ITER (hh, p->vmms, vmm, tmp) {
+		if (vmm->generation == p->generation || vmm->is_adopted)
 			continue;
-		r = drop_process(p, process);
+		r = drop_vmm(p, vmm);
 		if (r < 0)
 			return r;
 	}
@@ -367,26 +366,26 @@ int population_apply_all(struct population *p, const struct cetd_scan *records, 
 int population_apply_one(struct population *p, uint32_t pid, const struct cetd_scan *records,
 			 size_t n)
 {
-	struct process *process;
+	struct vmm *vmm;
 
 	if (n)
 		return apply_records(p, records, n);
-	process = find_process(p, pid);
-	return process && !process->is_adopted ? drop_process(p, process) : 0;
+	vmm = find_vmm(p, pid);
+	return vmm && !vmm->is_adopted ? drop_vmm(p, vmm) : 0;
 }
 
 int population_adopt(struct population *p, uint32_t pid)
 {
 	struct cetd_scan record = {.tgid = pid, .vcpu = CETD_VCPU_UNKNOWN};
-	struct process *process;
+	struct vmm *vmm;
 	int r;
 
 	r = apply_records(p, &record, 1);
 	if (r < 0)
 		return r;
-	process = find_process(p, pid);
-	if (!process)
+	vmm = find_vmm(p, pid);
+	if (!vmm)
 		return send_remove(p, CETD_KEY_TGID | pid);
-	process->is_adopted = true;
+	vmm->is_adopted = true;
 	return 0;
 }

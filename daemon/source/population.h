@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "source/process.h"
+#include "source/vmm.h"
 #include "source/source.h"
 
 struct population;

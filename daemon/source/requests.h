@@ -11,17 +11,17 @@
 #define REQUESTS_TRIES_MAX 5
 
 struct request {
-	uint32_t pid;    /* where to look; 0: everywhere */
-	uint64_t key;    /* a key that must be accounted for, or 0 */
+	uint32_t pid;	 /* where to look; 0: everywhere */
+	uint64_t key;	 /* a key that must be accounted for, or 0 */
 	size_t n_before; /* VMs of pid when a new one was announced: satisfied by more */
-	bool is_create;  /* n_before counts */
+	bool is_create;	 /* n_before counts */
 	unsigned int tries;
 };
 
 struct requests {
 	struct request list[REQUESTS_MAX];
 	unsigned int n;
-	bool want_all;   /* a full scan, whatever the list says */
+	bool want_all;	 /* a full scan, whatever the list says */
 	uint64_t due_ns; /* CLOCK_MONOTONIC; 0: nothing to do */
 };
 

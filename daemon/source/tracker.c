@@ -85,8 +85,8 @@ static bool is_replaced(const struct tracker *t, const struct cetd_scan *vms, si
 	return true;
 }
 
-static int remove_gone(struct tracker *t, const struct cetd_scan *vms, size_t n,
-		       bool was_destroyed, const struct tracker_ops *ops)
+static int remove_gone(struct tracker *t, const struct cetd_scan *vms, size_t n, bool was_destroyed,
+		       const struct tracker_ops *ops)
 {
 	int r = 0;
 

@@ -10,7 +10,7 @@
 
 struct tracker {
 	struct cetd_identity identity; /* the process's, without key and attribution */
-	struct cetd_scan *vms;         /* owned; in the order of scan_run() */
+	struct cetd_scan *vms;	       /* owned; in the order of scan_run() */
 	size_t n_vms;
 	uint64_t plain_vm_id; /* the VM whose id is the process's, without a suffix */
 	bool is_ambiguous;    /* counters of several VMs went to one key */

@@ -11,7 +11,7 @@
 #include "source/uevent.h"
 #include "util/macro.h"
 
-#define GROUP_KERNEL 1 /* lib/kobject_uevent.c; group 2 is udev's */
+#define GROUP_KERNEL 1	  /* lib/kobject_uevent.c; group 2 is udev's */
 #define DATAGRAM_MAX 8192 /* the kernel's own limit is 2048 bytes of variables and a path */
 #define RECEIVE_BUFFER_BYTES (1 << 20)
 #define PID_MAX (1U << 22) /* PID_MAX_LIMIT, linux/threads.h */

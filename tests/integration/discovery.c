@@ -214,13 +214,13 @@ static bool run_for(uint64_t usec)
 }
 
 /* Run the loop until the condition holds, at most WAIT_USEC. */
-#define wait_until(condition)                                                                      \
-	({                                                                                         \
-		uint64_t _end = now_usec() + WAIT_USEC;                                            \
-		while (!(condition) && now_usec() < _end)                                          \
-			if (sd_event_run(loop, 20 * USEC_PER_MSEC) < 0)                            \
-				break;                                                             \
-		(condition);                                                                       \
+#define wait_until(condition)                                           \
+	({                                                              \
+		uint64_t _end = now_usec() + WAIT_USEC;                 \
+		while (!(condition) && now_usec() < _end)               \
+			if (sd_event_run(loop, 20 * USEC_PER_MSEC) < 0) \
+				break;                                  \
+		(condition);                                            \
 	})
 
 static void _printf_(3, 4) check(bool ok, const char *name, const char *why, ...)
@@ -249,8 +249,8 @@ static void test_existing(const struct child *c)
 	i = find_child(c);
 	if (!i)
 		return;
-	check(!strcmp(i->name + strlen(prefix), "early") && !strcmp(i->vmm, "qemu") && i->vms_in_process == 1 &&
-		      i->attribution == CETD_ATTRIBUTION_PROCESS,
+	check(!strcmp(i->name + strlen(prefix), "early") && !strcmp(i->vmm, "qemu") &&
+		      i->vms_in_process == 1 && i->attribution == CETD_ATTRIBUTION_PROCESS,
 	      "discovery: it has its name and VMM", "name %s, vmm %s, %u VMs", i->name, i->vmm,
 	      i->vms_in_process);
 }
@@ -268,8 +268,9 @@ static void test_life(void)
 	start = now_usec();
 	child_do(&c, "c");
 	check(wait_until(find_child(&c)), "discovery: a new VM is found", "no VM_ADD");
-	check(now_usec() - start < USEC_PER_SEC, "discovery: and within a second, not by the interval",
-	      "it took %llu us", (unsigned long long)(now_usec() - start));
+	check(now_usec() - start < USEC_PER_SEC,
+	      "discovery: and within a second, not by the interval", "it took %llu us",
+	      (unsigned long long)(now_usec() - start));
 
 	child_do(&c, "c");
 	check(wait_until((i = find_child(&c)) && i->vms_in_process == 2 &&
@@ -282,8 +283,8 @@ static void test_life(void)
 
 	removes = seen.removes;
 	child_do(&c, "d");
-	check(wait_until(!find_child(&c)), "discovery: the last VM closed without an exit is removed",
-	      "still there");
+	check(wait_until(!find_child(&c)),
+	      "discovery: the last VM closed without an exit is removed", "still there");
 	check(seen.removes == removes + 1 && seen.forgets == seen.removes &&
 		      seen.forgotten_key == seen.removed_key,
 	      "discovery: counters are asked for before the removal", "%u removals, %u asked",
@@ -302,7 +303,8 @@ static void test_life(void)
 	run_for(QUIET_USEC);
 	check(find_child(&c), "discovery: a VM held by its vCPU alone is still one", "removed");
 	child_kill(&c);
-	check(wait_until(!find_child(&c)), "discovery: a killed VMM's VM is removed", "still there");
+	check(wait_until(!find_child(&c)), "discovery: a killed VMM's VM is removed",
+	      "still there");
 }
 
 static void test_fork(void)
@@ -315,9 +317,11 @@ static void test_fork(void)
 	n = seen.n;
 	child_do(&c, "f");
 	run_for(QUIET_USEC);
-	check(seen.n == n, "discovery: a fork with a VM's files is no VMM", "%u VMs, not %u", seen.n, n);
+	check(seen.n == n, "discovery: a fork with a VM's files is no VMM", "%u VMs, not %u",
+	      seen.n, n);
 	child_kill(&c);
-	check(wait_until(!find_child(&c)), "discovery: nor does it keep the VM alive", "still there");
+	check(wait_until(!find_child(&c)), "discovery: nor does it keep the VM alive",
+	      "still there");
 }
 
 static void test_storm(void)
@@ -395,8 +399,7 @@ static void test_reused_pid(void)
 		return;
 	}
 	child_do(&b, "c");
-	check(wait_until((i = find_child(&b)) && !strcmp(i->name + strlen(prefix), "second")),
-	      name,
+	check(wait_until((i = find_child(&b)) && !strcmp(i->name + strlen(prefix), "second")), name,
 	      "still has the first one's name");
 	child_kill(&b);
 	wait_until(!find_child(&b));

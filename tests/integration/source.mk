@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The live test of VM discovery: needs root and /dev/kvm.
 
+CHECKS += $(BUILD)/tests/discovery
+CHECK_NEEDS += $(BUILD)/tests/discovery
+
 $(BUILD)/tests/discovery: $(BUILD)/tests/integration/discovery.o $(BUILD)/libcetd.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)

@@ -14,7 +14,7 @@
 
 struct population;
 
-struct process {
+struct vmm {
 	uint32_t pid;
 	uint64_t start_ticks;
 	struct population *owner; /* NULL until it is watched */
@@ -23,21 +23,21 @@ struct process {
 	struct identity_machine machine;
 	struct tracker tracker;
 	unsigned int refreshes; /* how often it was read again since it was found */
-	uint32_t generation;    /* the full scan that last found it */
-	bool is_adopted;        /* known by its events alone */
-	bool was_destroyed;     /* KVM told that one of its VMs ended, and no scan has been since */
+	uint32_t generation;	/* the full scan that last found it */
+	bool is_adopted;	/* known by its events alone */
+	bool was_destroyed;	/* KVM told that one of its VMs ended, and no scan has been since */
 	UT_hash_handle hh;
 };
 
-/* -ESRCH where the process has ended. Both owned by the caller until process_free(). */
-int process_new(uint32_t pid, struct process **ret);
-struct process *process_free(struct process *p);
+/* -ESRCH where the process has ended. Both owned by the caller until vmm_free(). */
+int vmm_new(uint32_t pid, struct vmm **ret);
+struct vmm *vmm_free(struct vmm *v);
 
 /* Has it ended? False where that cannot be told. */
-bool process_has_ended(const struct process *p);
+bool vmm_has_ended(const struct vmm *v);
 
 /* Read who it is, now. -ESRCH where it has ended. */
-int process_read_identity(const struct process *p, struct cetd_identity *ret);
+int vmm_read_identity(const struct vmm *v, struct cetd_identity *ret);
 
 /* By age, then pid: the order in which processes get their ids. For qsort() of pointers. */
-int process_compare_age(const void *a, const void *b);
+int vmm_compare_age(const void *a, const void *b);

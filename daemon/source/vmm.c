@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "source/process.h"
+#include "source/vmm.h"
 #include "source/procfs.h"
 #include "util/macro.h"
 
@@ -21,58 +21,58 @@ static int open_pidfd(uint32_t pid)
 	return fd < 0 ? -errno : fd;
 }
 
-int process_new(uint32_t pid, struct process **ret)
+int vmm_new(uint32_t pid, struct vmm **ret)
 {
-	struct process *p;
+	struct vmm *v;
 	int dir, r;
 
-	p = calloc(1, sizeof(*p));
-	if (!p)
+	v = calloc(1, sizeof(*v));
+	if (!v)
 		return -ENOMEM;
-	p->pid = pid;
-	p->pidfd = open_pidfd(pid);
-	if (p->pidfd == -ESRCH || p->pidfd == -EINVAL) { /* -EINVAL: now another process's thread */
-		p->pidfd = -1;
-		process_free(p);
+	v->pid = pid;
+	v->pidfd = open_pidfd(pid);
+	if (v->pidfd == -ESRCH || v->pidfd == -EINVAL) { /* -EINVAL: now another process's thread */
+		v->pidfd = -1;
+		vmm_free(v);
 		return -ESRCH;
 	}
-	if (p->pidfd < 0)
-		p->pidfd = -1;
+	if (v->pidfd < 0)
+		v->pidfd = -1;
 
 	dir = procfs_open(pid);
-	r = dir < 0 ? dir : procfs_start_time(dir, &p->start_ticks);
+	r = dir < 0 ? dir : procfs_start_time(dir, &v->start_ticks);
 	if (dir >= 0)
 		close(dir);
 	if (r >= 0)
-		r = process_read_identity(p, &p->tracker.identity);
+		r = vmm_read_identity(v, &v->tracker.identity);
 	if (r < 0) {
-		process_free(p);
+		vmm_free(v);
 		return r == -ENOENT ? -ESRCH : r;
 	}
-	*ret = p;
+	*ret = v;
 	return 0;
 }
 
-struct process *process_free(struct process *p)
+struct vmm *vmm_free(struct vmm *v)
 {
-	if (!p)
+	if (!v)
 		return NULL;
-	sd_event_source_disable_unref(p->exit_source);
-	if (p->pidfd >= 0)
-		close(p->pidfd);
-	tracker_done(&p->tracker);
-	free(p);
+	sd_event_source_disable_unref(v->exit_source);
+	if (v->pidfd >= 0)
+		close(v->pidfd);
+	tracker_done(&v->tracker);
+	free(v);
 	return NULL;
 }
 
-bool process_has_ended(const struct process *p)
+bool vmm_has_ended(const struct vmm *v)
 {
-	struct pollfd poll_fd = {.fd = p->pidfd, .events = POLLIN};
+	struct pollfd poll_fd = {.fd = v->pidfd, .events = POLLIN};
 
-	return p->pidfd >= 0 && poll(&poll_fd, 1, 0) > 0;
+	return v->pidfd >= 0 && poll(&poll_fd, 1, 0) > 0;
 }
 
-int process_read_identity(const struct process *p, struct cetd_identity *ret)
+int vmm_read_identity(const struct vmm *v, struct cetd_identity *ret)
 {
 	_cleanup_(freep) char *args = malloc(ARGS_MAX);
 	_cleanup_(closep) int dir = -1;
@@ -84,11 +84,11 @@ int process_read_identity(const struct process *p, struct cetd_identity *ret)
 
 	if (!args)
 		return -ENOMEM;
-	dir = procfs_open(p->pid);
+	dir = procfs_open(v->pid);
 	if (dir < 0)
 		return dir;
 	r = procfs_start_time(dir, &start_ticks);
-	if (r < 0 || start_ticks != p->start_ticks)
+	if (r < 0 || start_ticks != v->start_ticks)
 		return -ESRCH;
 
 	/* Each is worth having without the others; a process may also hide from us. */
@@ -98,26 +98,26 @@ int process_read_identity(const struct process *p, struct cetd_identity *ret)
 	if (procfs_read(dir, "comm", comm, sizeof(comm)) > 0)
 		comm[strcspn(comm, "\n")] = '\0';
 	/* If it has not ended by now, all this was its own. */
-	if (process_has_ended(p))
+	if (vmm_has_ended(v))
 		return -ESRCH;
 
 	identity_resolve(
 		&(struct identity_process){
-			.pid = p->pid,
+			.pid = v->pid,
 			.exe = exe,
 			.comm = comm,
 			.args = args,
 			.args_size = n > 0 ? (size_t)n : 0,
 			.cgroup = cgroup,
 		},
-		&p->machine, &identity);
+		&v->machine, &identity);
 	*ret = identity;
 	return 0;
 }
 
-int process_compare_age(const void *a, const void *b)
+int vmm_compare_age(const void *a, const void *b)
 {
-	const struct process *x = *(struct process *const *)a, *y = *(struct process *const *)b;
+	const struct vmm *x = *(struct vmm *const *)a, *y = *(struct vmm *const *)b;
 
 	if (x->start_ticks != y->start_ticks)
 		return x->start_ticks < y->start_ticks ? -1 : 1;
