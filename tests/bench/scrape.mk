@@ -8,4 +8,4 @@ $(BUILD)/tests/scrape: $(BUILD)/tests/bench/scrape.o
 .PHONY: bench-scrape
 ## bench-scrape: latency, CPU time and memory of a scrape of 10, 1000 and 4096 VMs
 bench-scrape: $(BUILD)/tests/scrape $(BUILD)/tests/serve-metrics
-	$(Q)tests/bench/scrape.sh
+	$(Q)BUILD=$(BUILD) tests/bench/scrape.sh

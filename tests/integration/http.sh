@@ -40,44 +40,44 @@ check_answers() {
 	local om='application/openmetrics-text; version=1.0.0; charset=utf-8'
 	local text='text/plain; version=0.0.4; charset=utf-8'
 
-	equal "GET /metrics" "$(status "$url/metrics")" 200
-	equal "a query string changes nothing" "$(status "$url/metrics?a=b")" 200
-	equal "text for curl" "$(header content-type "$url/metrics")" "$text"
+	equal "GET /metrics" 200 "$(status "$url/metrics")"
+	equal "a query string changes nothing" 200 "$(status "$url/metrics?a=b")"
+	equal "text for curl" "$text" "$(header content-type "$url/metrics")"
 	equal "OpenMetrics for who asks" \
-		"$(header content-type -H 'Accept: application/openmetrics-text;version=1.0.0' "$url/metrics")" "$om"
-	equal "two Accept headers are one" "$(header content-type -H 'Accept: application/openmetrics-text;q=0.4' \
-		-H 'Accept: text/plain;q=0.6' "$url/metrics")" "$text"
+		"$om" "$(header content-type -H 'Accept: application/openmetrics-text;version=1.0.0' "$url/metrics")"
+	equal "two Accept headers are one" "$text" "$(header content-type -H 'Accept: application/openmetrics-text;q=0.4' \
+		-H 'Accept: text/plain;q=0.6' "$url/metrics")"
 	equal "OpenMetrics ends as it must" \
-		"$(curl -s -H 'Accept: application/openmetrics-text' "$url/metrics" | tail -1)" '# EOF'
-	match "HEAD tells the length" "$(header content-length -I "$url/metrics")" '^[1-9][0-9]+$'
-	equal "HEAD has no body" "$(send 'HEAD / HTTP/1.0\r\n\r\n' | tr -d '\r' | sed '1,/^$/d')" ""
-	equal "unknown path" "$(status "$url/metric")" 404
-	equal "no climbing out" "$(status --path-as-is "$url/../metrics")" 404
+		'# EOF' "$(curl -s -H 'Accept: application/openmetrics-text' "$url/metrics" | tail -1)"
+	match "HEAD tells the length" '^[1-9][0-9]+$' "$(header content-length -I "$url/metrics")"
+	equal "HEAD has no body" "" "$(send 'HEAD / HTTP/1.0\r\n\r\n' | tr -d '\r' | sed '1,/^$/d')"
+	equal "unknown path" 404 "$(status "$url/metric")"
+	equal "no climbing out" 404 "$(status --path-as-is "$url/../metrics")"
 	for method in POST PUT DELETE OPTIONS TRACE PATCH; do
-		equal "$method is refused" "$(status -X $method "$url/metrics")" 405
+		equal "$method is refused" 405 "$(status -X $method "$url/metrics")"
 	done
-	equal "the refusal says what is allowed" "$(header allow -X POST "$url/metrics")" "GET, HEAD"
-	equal "a POST with a body is refused unread" "$(status -d x=y "$url/metrics")" 405
-	equal "a GET with a body is refused" "$(status -X GET -d x=y "$url/metrics")" 413
+	equal "the refusal says what is allowed" "GET, HEAD" "$(header allow -X POST "$url/metrics")"
+	equal "a POST with a body is refused unread" 405 "$(status -d x=y "$url/metrics")"
+	equal "a GET with a body is refused" 413 "$(status -X GET -d x=y "$url/metrics")"
 	equal "a chunked one too" \
-		"$(status -X GET -H 'Transfer-Encoding: chunked' -d x=y "$url/metrics")" 413
+		413 "$(status -X GET -H 'Transfer-Encoding: chunked' -d x=y "$url/metrics")"
 	equal "one connection, many requests" \
-		"$(curl -s -m 10 -o /dev/null -o /dev/null -w '%{num_connects}' "$url/metrics" "$url/")" 10
+		10 "$(curl -s -m 10 -o /dev/null -o /dev/null -w '%{num_connects}' "$url/metrics" "$url/")"
 	equal "pipelined requests are answered in turn" \
-		"$(send 'GET /x HTTP/1.1\r\nHost: a\r\n\r\nGET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' |
-			tr -d '\r' | grep -a '^HTTP/1.1' | cut -d' ' -f2 | tr '\n' ' ')" "404 200 "
-	match "HTTP/1.0 is answered" "$(send 'GET /metrics HTTP/1.0\r\n\r\n' | head -1)" ' 200 OK'
+		"404 200 " "$(send 'GET /x HTTP/1.1\r\nHost: a\r\n\r\nGET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' |
+			tr -d '\r' | grep -a '^HTTP/1.1' | cut -d' ' -f2 | tr '\n' ' ')"
+	match "HTTP/1.0 is answered" ' 200 OK' "$(send 'GET /metrics HTTP/1.0\r\n\r\n' | head -1)"
 }
 
 check_landing() {
 	local page
 	page=$(curl -s -m 10 "$url/")
 
-	match "the landing page links to the metrics" "$page" '<a href="/metrics">'
-	match "it is HTML" "$(header content-type "$url/")" '^text/html'
-	match "nothing may run in it" "$(header content-security-policy "$url/")" "default-src 'none'"
-	match "an enemy's name is text" "$page" '&lt;script&gt;'
-	equal "and no markup" "$(grep -c '<script' <<<"$page")" 0
+	match "the landing page links to the metrics" '<a href="/metrics">' "$page"
+	match "it is HTML" '^text/html' "$(header content-type "$url/")"
+	match "nothing may run in it" "default-src 'none'" "$(header content-security-policy "$url/")"
+	match "an enemy's name is text" '&lt;script&gt;' "$page"
+	equal "and no markup" 0 "$(grep -c '<script' <<<"$page")"
 }
 
 # Each of these ends with an error status or with nothing, and the server lives on.
@@ -90,9 +90,9 @@ check_garbage() {
 	while IFS='|' read -r name bytes; do
 		answer=$(send "$bytes" | tr -d '\0' | head -1 | tr -d '\r')
 		if [ -n "$answer" ] && ! [[ $answer =~ ^HTTP/1\.[01]\ [45] ]]; then
-			not_ok "garbage: $name" "answered '${answer:0:80}'"
+			not_ok "garbage: $name: answered '${answer:0:80}'"
 		elif ! scrape; then
-			not_ok "garbage: $name" "the next scrape is not answered"
+			not_ok "garbage: $name: the next scrape is not answered"
 		else
 			ok "garbage: $name"
 		fi
@@ -111,7 +111,7 @@ check_garbage() {
 	EOF
 	after=$(dropped no_request)
 	[ "${after:-0}" -gt "${before:-0}" ] && ok "garbage is counted" ||
-		not_ok "garbage is counted" "no_request went from $before to $after"
+		not_ok "garbage is counted: no_request went from $before to $after"
 }
 
 # Half a request, kept open: it is cut at the deadline, and does not hold up anybody until then.
@@ -131,7 +131,7 @@ check_slow_request() {
 	) 2>/dev/null
 	check "a request that never ends is cut" timeout 1 cat <&$fd
 	exec {fd}>&-
-	equal "and counted" "$(dropped deadline)" $((before + 1))
+	equal "and counted" $((before + 1)) "$(dropped deadline)"
 }
 
 check_idle() {
@@ -140,7 +140,7 @@ check_idle() {
 	start=$SECONDS
 	check "a silent connection is closed" timeout 5 cat <&$fd
 	[ $((SECONDS - start)) -le 4 ] && ok "after the idle time" ||
-		not_ok "after the idle time" "$((SECONDS - start)) s"
+		not_ok "after the idle time: $((SECONDS - start)) s"
 	exec {fd}>&-
 }
 
@@ -157,9 +157,9 @@ check_stalled_readers() {
 	sleep 1
 	after=$(ticks)
 	[ $((after - before)) -le 3 ] && ok "stalled readers cost no CPU" ||
-		not_ok "stalled readers cost no CPU" "$((after - before)) ticks in a second"
+		not_ok "stalled readers cost no CPU: $((after - before)) ticks in a second"
 	match "some were told to come again, or cut" \
-		"$(($(metric 'cetd_http_responses_total{code="503"}') + $(dropped evicted)))" '^[1-9]'
+		'^[1-9]' "$(($(metric 'cetd_http_responses_total{code="503"}') + $(dropped evicted)))"
 	for fd in "${fds[@]}"; do
 		exec {fd}>&-
 	done
@@ -173,8 +173,8 @@ check_flood() {
 	done
 	check "a scrape in a flood of ${#fds[@]} connections" scrape
 	n=$(sockets)
-	[ "$n" -le 50 ] && ok "connections are bounded" || not_ok "connections are bounded" "$n sockets"
-	match "the flood is counted" "$(dropped evicted)" '^[1-9][0-9]+$'
+	[ "$n" -le 50 ] && ok "connections are bounded" || not_ok "connections are bounded: $n sockets"
+	match "the flood is counted" '^[1-9][0-9]+$' "$(dropped evicted)"
 	for fd in "${fds[@]}"; do
 		exec {fd}>&-
 	done
@@ -191,23 +191,22 @@ check_rest() {
 	sleep 2
 	after=$(ticks)
 	[ $((after - before)) -le 1 ] && ok "at rest it uses no CPU" ||
-		not_ok "at rest it uses no CPU" "$((after - before)) ticks in 2 s"
+		not_ok "at rest it uses no CPU: $((after - before)) ticks in 2 s"
 }
 
 check_unix() {
-	local path=$scratch/metrics.sock
-	start "$scratch/unix.log" "$BUILD/tests/serve-metrics" --listen "unix:$path"
+	local path=$work/metrics.sock
+	start "$work/unix.log" "$BUILD/tests/serve-metrics" --listen "unix:$path"
 	wait_for 10 [ -S "$path" ]
-	equal "a unix socket serves" "$(status --unix-socket "$path" http://cetd/metrics)" 200
-	"$BUILD/tests/serve-metrics" --listen "unix:$path" >"$scratch/second.log" 2>&1
-	equal "a second server on it fails" $? 1
-	match "and says what to do" "$(cat "$scratch/second.log")" "$path.*another process"
-	equal "the first still serves" "$(status --unix-socket "$path" http://cetd/metrics)" 200
-	kill -9 $pid
-	wait $pid 2>/dev/null
-	start "$scratch/unix.log" "$BUILD/tests/serve-metrics" --listen "unix:$path"
-	check "a dead server's socket is replaced" wait_for 5 grep -q listening "$scratch/unix.log"
-	equal "and serves" "$(status --unix-socket "$path" http://cetd/metrics)" 200
+	equal "a unix socket serves" 200 "$(status --unix-socket "$path" http://cetd/metrics)"
+	"$BUILD/tests/serve-metrics" --listen "unix:$path" >"$work/second.log" 2>&1
+	equal "a second server on it fails" 1 $?
+	match "and says what to do" "$path.*another process" "$(cat "$work/second.log")"
+	equal "the first still serves" 200 "$(status --unix-socket "$path" http://cetd/metrics)"
+	stop $pid KILL
+	start "$work/unix.log" "$BUILD/tests/serve-metrics" --listen "unix:$path"
+	check "a dead server's socket is replaced" wait_for 5 grep -q listening "$work/unix.log"
+	equal "and serves" 200 "$(status --unix-socket "$path" http://cetd/metrics)"
 	stop $pid
 	check "the socket goes with the server" [ ! -e "$path" ]
 }
@@ -215,30 +214,30 @@ check_unix() {
 check_addresses() {
 	local output
 	output=$("$BUILD/tests/serve-metrics" --listen "127.0.0.1:$port" 2>&1)
-	equal "an address in use ends the start" $? 1
-	match "the message names it and what to do" "$output" "127.0.0.1:$port.*another process"
+	equal "an address in use ends the start" 1 $?
+	match "the message names it and what to do" "127.0.0.1:$port.*another process" "$output"
 	output=$("$BUILD/tests/serve-metrics" --listen localhost:9752 2>&1)
-	equal "a name is no address" $? 1
-	match "the message says what is" "$output" 'A.B.C.D or \[IPv6\]'
+	equal "a name is no address" 1 $?
+	match "the message says what is" 'A.B.C.D or \[IPv6\]' "$output"
 	output=$("$BUILD/tests/serve-metrics" --listen 0.0.0.0:0 2>&1)
-	equal "other hosts are kept out" $? 1
-	match "the message says why" "$output" 'other hosts'
-	start "$scratch/remote.log" "$BUILD/tests/serve-metrics" --listen 0.0.0.0:0 --remote
-	check "unless they are let in" wait_for 5 grep -q '^listening on 0.0.0.0:' "$scratch/remote.log"
-	check "which is logged" grep -q 'other hosts may read' "$scratch/remote.log"
+	equal "other hosts are kept out" 1 $?
+	match "the message says why" 'other hosts' "$output"
+	start "$work/remote.log" "$BUILD/tests/serve-metrics" --listen 0.0.0.0:0 --remote
+	check "unless they are let in" wait_for 5 grep -q '^listening on 0.0.0.0:' "$work/remote.log"
+	check "which is logged" grep -q 'other hosts may read' "$work/remote.log"
 	stop $pid
-	equal "off is off" "$("$BUILD/tests/serve-metrics" --listen off)" "listening on nothing"
+	equal "off is off" "listening on nothing" "$("$BUILD/tests/serve-metrics" --listen off)"
 }
 
 check_inherited() {
-	local path=$scratch/inherited.sock
+	local path=$work/inherited.sock
 	if ! command -v systemd-socket-activate >/dev/null; then
-		skip "an inherited socket serves" "systemd-socket-activate (package systemd) is not installed"
+		skip "an inherited socket serves: systemd-socket-activate (package systemd) is not installed"
 		return
 	fi
-	start "$scratch/inherited.log" systemd-socket-activate -l "$path" "$BUILD/tests/serve-metrics" --inherit
+	start "$work/inherited.log" systemd-socket-activate -l "$path" "$BUILD/tests/serve-metrics" --inherit
 	wait_for 5 [ -S "$path" ]
-	equal "an inherited socket serves" "$(status --unix-socket "$path" http://cetd/metrics)" 200
+	equal "an inherited socket serves" 200 "$(status --unix-socket "$path" http://cetd/metrics)"
 	stop $pid
 	check "its file is left to who made it" [ -S "$path" ]
 }
@@ -253,14 +252,14 @@ check_flood
 check_rest
 check_addresses
 stop $pid
-equal "it ends when told to" $? 0
+equal "it ends when told to" 0 $?
 
 serve --vms 4000 --deadline 20 || exit 1
 check_stalled_readers
 stop $pid
 
 serve --fail || exit 1
-equal "a page that cannot be made is a 500" "$(status "$url/metrics")" 500
+equal "a page that cannot be made is a 500" 500 "$(status "$url/metrics")"
 stop $pid
 
 check_unix

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Start the exporter behind made-up VMs (serve-metrics), and read figures off it.
-BUILD=${BUILD:-build}
 
 # serve OPTION...: sets $pid, $port and $url; the log is $log.
 serve() {
-	log=$(mktemp "$scratch/serve.XXXXXX")
+	log=$(mktemp "$work/serve.XXXXXX")
 	start "$log" "$BUILD/tests/serve-metrics" --listen 127.0.0.1:0 "$@"
 	wait_for 10 grep -q '^listening on' "$log" || {
 		echo "serve-metrics $* does not listen: $(cat "$log")" >&2
