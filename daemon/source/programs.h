@@ -26,6 +26,8 @@ struct programs_state {
 	bool has_vm_id;           /* struct kvm_arch has one */
 	bool has_fault;           /* struct kvm_vcpu_arch keeps the latest #CP: rip, cpl, nested */
 	bool has_cet_ops;         /* the enforcement hook */
+	bool is_perf;             /* by perf's tracepoints: no event is passed over */
+	bool is_preemptible;      /* raw tracepoints may pass over events, and are used */
 };
 
 struct cetd_bpf;
