@@ -30,6 +30,11 @@ $(bpf_test_bin): $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/libcetd.a
 check-bpf: $(bpf_test_bin) lab-guests
 	$(Q)r=0; for t in $(bpf_test_bin); do $$t || r=1; done; exit $$r
 
+## check-tcg: the same on Debian's 6.1, 6.12 and 7.x, in QEMU's emulation of SVM
+.PHONY: check-tcg
+check-tcg: $(bpf_test_bin) lab-guests
+	$(Q)BUILD=$(abspath $(BUILD)) tests/bpf/tcg.sh
+
 $(BUILD)/tests/bench/bench-bpf.o: | $(BUILD)/tests/bench/programs.skel.h
 
 $(BUILD)/tests/bench/bench-bpf: $(BUILD)/tests/bench/bench-bpf.o
