@@ -33,24 +33,26 @@ static __noinline struct cetd_history *history_add(__u64 key)
 static __always_inline void rip_replace(struct cetd_history *h, __u64 rip)
 {
 	for (int attempt = 0; attempt < 2; attempt++) {
-		struct cetd_rip *victim = h->rips;
-		__u64 min = victim->count, old;
+		/* Count and index in one word, and a minimum without branches that nothing could predict. */
+		__s64 min = h->rips[0].count << 4, other;
+		struct cetd_rip *victim;
+		__u64 old;
 
 #pragma unroll
 		for (int i = 1; i < CETD_HISTORY_RIPS; i++) {
-			if (h->rips[i].count < min) {
-				victim = h->rips + i;
-				min = victim->count;
-			}
+			other = (__s64)(h->rips[i].count << 4 | i) - min;
+			min += other & other >> 63;
 		}
+		victim = h->rips + (min & CETD_HISTORY_RIPS - 1);
 		old = victim->rip;
 		if (__sync_val_compare_and_swap(&victim->rip, old, rip) != old)
 			continue;
-		victim->error = min;
+		victim->error = min >> 4;
 		count(&victim->count);
 		return;
 	}
 }
+_Static_assert(CETD_HISTORY_RIPS == 16, "four bits of index");
 
 static __always_inline void rip_count(struct cetd_history *h, __u64 rip)
 {

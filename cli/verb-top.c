@@ -138,11 +138,10 @@ static void draw(struct top *top)
 	if (height > 5) {
 		fprintf(f, "\033[%u;1H", height);
 		put_line(f, "", width,
-			 "q quit  < > sort by: %s%s  R reverse  c #CP  r #CP/s  m MSR  n name  "
-			 "%zu-%zu of %zu",
-			 t->sort ? t->sort->title : "-", t->is_descending ? " (desc)" : "",
+			 "%zu-%zu of %zu  sort by: %s%s  q quit  < > column  R reverse  c #CP  "
+			 "r #CP/s  m MSR  n name",
 			 n ? top->scroll + 1 : 0, top->scroll + room < n ? top->scroll + room : n,
-			 n);
+			 n, t->sort ? t->sort->title : "-", t->is_descending ? " (desc)" : "");
 	}
 out:
 	if (g)

@@ -41,6 +41,7 @@ usage() {
 	expect "--sort: bad order" 2 "" "neither :asc nor :desc" list --sort=pid:up
 	expect "an option that the verb has no use for" 2 "" "\`cetctl show\` does not take --lines" show -n1 web-1
 	expect "no VM given" 2 "" "needs a VM*usage: cetctl show VM" show
+	expect "--columns=help needs no VM" 0 "ssp*shadow-stack" "" faults --columns=help
 	expect "too many VMs given" 2 "" "too many arguments" show a b
 	expect "-H and -M together" 2 "" "only one of" -H a -M b list
 	expect "help about a verb" 0 "last 64 faults" "" help faults
@@ -152,6 +153,8 @@ failures() {
 	expect "half of the JSON" 1 "" "not valid JSON" list
 	start_fake --mute "$snapshot"
 	SYSTEMD_BUS_TIMEOUT=1s expect "a daemon that is stuck: exit code 4" 4 "" "does not answer" list
+	start_fake "$snapshot"
+	expect "monitor ends with the VM" 0 "" "the VM has ended" monitor db-10
 	start_fake --end --monitor "$canned/events.jsonl" "$snapshot"
 	expect "monitor: the daemon ends the stream" 4 "web-1*vmcs_load" "ended the stream" monitor
 	printf 'no json\n' >"$work/bad"

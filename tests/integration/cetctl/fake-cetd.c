@@ -368,7 +368,7 @@ static int find_vm(sd_bus *bus, const char *path, const char *interface, void *u
 	return r;
 }
 
-/* The signal that everyone may see, four times a second. */
+/* The signals that everyone may see, four times a second; db-10 comes to an end each time. */
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct fake *f = userdata;
@@ -377,6 +377,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	sd_bus_emit_signal(f->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "ControlProtection", "ssstb",
 			   text(vm, "id"), "endbranch", "user", (uint64_t)7, 0);
+	sd_bus_emit_signal(f->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "VMRemoved", "so", "db-10",
+			   CETD_BUS_VM_PREFIX "/db_2d10");
 	return sd_event_source_set_time_relative(source, 250000);
 }
 
