@@ -53,7 +53,8 @@ int BPF_PROG(stock_cr, __u32 is_write, __u32 cr, __u64 value)
  * already. `is_again`: the exception was on its way already when something else came between.
  */
 SEC("raw_tp/kvm_inj_exception")
-int BPF_PROG(stock_inj_exception, __u32 vector, bool has_error_code, __u32 error_code, bool is_again)
+int BPF_PROG(stock_inj_exception, __u32 vector, bool has_error_code, __u32 error_code,
+	     bool is_again)
 {
 	struct thread *t;
 	struct subject s;

@@ -188,9 +188,8 @@ static int cmd_render_metrics(void *userdata, char **ret_text)
 
 static void apply_log_level(const struct cetd *c)
 {
-	log_set_max_level(c->options.log_level >= 0
-				  ? c->options.log_level
-				  : log_level_from_string(c->settings.log_level));
+	log_set_max_level(c->options.log_level >= 0 ? c->options.log_level
+						    : log_level_from_string(c->settings.log_level));
 }
 
 static const char *metrics_address(const struct cetd *c, const struct settings *s)
@@ -199,8 +198,7 @@ static const char *metrics_address(const struct cetd *c, const struct settings *
 }
 
 /* Logging. */
-static int start_http(struct cetd *c, const struct settings *s, int inherited_fd,
-		      struct http **ret)
+static int start_http(struct cetd *c, const struct settings *s, int inherited_fd, struct http **ret)
 {
 	const struct http_params params = {
 		.address = metrics_address(c, s),
@@ -257,9 +255,8 @@ static int cmd_reload(void *userdata, char **ret_message)
 	if (r >= 0)
 		r = reload_http(c, &next);
 	if (r < 0) {
-		if (!*ret_message &&
-		    asprintf(ret_message, "%s: %s", c->config_path ?: "the defaults",
-			     strerror(-r)) < 0)
+		if (!*ret_message && asprintf(ret_message, "%s: %s",
+					      c->config_path ?: "the defaults", strerror(-r)) < 0)
 			*ret_message = NULL;
 		log_error("Failed to reload, the old configuration stays in force: %s",
 			  *ret_message ?: strerror(-r));
@@ -378,8 +375,9 @@ static enum cetd_exit start_replay(struct cetd *c)
 	if (replay_new(c->event, c->options.replay, c->options.speed, &sink, on_replay_done, c,
 		       &c->replay) < 0)
 		return CETD_EXIT_RECORDING;
-	log_notice("Replaying %s%s%s: nothing that is shown comes from this host", c->options.replay,
-		   replay_get_note(c->replay)[0] ? ", " : "", replay_get_note(c->replay));
+	log_notice("Replaying %s%s%s: nothing that is shown comes from this host",
+		   c->options.replay, replay_get_note(c->replay)[0] ? ", " : "",
+		   replay_get_note(c->replay));
 	return CETD_EXIT_OK;
 }
 

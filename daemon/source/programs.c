@@ -30,8 +30,8 @@ static const struct {
 	[PROGRAM_STOCK_CR] = {"stock_cr", "kvm_cr", .families = STOCK | PATCHED},
 	[PROGRAM_STOCK_INJ_EXCEPTION] = {"stock_inj_exception", "kvm_inj_exception",
 					 .families = STOCK | PATCHED},
-	[PROGRAM_STOCK_VMCS_LOAD] = {"stock_vmcs_load", "vmx_vcpu_load_vmcs",
-				     "vmx_vcpu_load_vmcs", BTF_KIND_FUNC, STOCK},
+	[PROGRAM_STOCK_VMCS_LOAD] = {"stock_vmcs_load", "vmx_vcpu_load_vmcs", "vmx_vcpu_load_vmcs",
+				     BTF_KIND_FUNC, STOCK},
 	[PROGRAM_PATCHED_CP] = {"patched_cp", "kvm_cet_cp", "btf_trace_kvm_cet_cp",
 				BTF_KIND_TYPEDEF, PATCHED},
 	[PROGRAM_PATCHED_MSR] = {"patched_msr", "kvm_cet_msr", "btf_trace_kvm_cet_msr",
@@ -106,9 +106,9 @@ static int programs_choose(struct programs_state *ret)
 		return log_error_errno(
 			r, "Failed to read the kernel's types from /sys/kernel/btf/vmlinux: %m");
 
-	ret->family = kernel_has(&types, table[PROGRAM_PATCHED_CP].type, BTF_KIND_TYPEDEF) ?
-			      CETD_FAMILY_PATCHED :
-			      CETD_FAMILY_STOCK;
+	ret->family = kernel_has(&types, table[PROGRAM_PATCHED_CP].type, BTF_KIND_TYPEDEF)
+			      ? CETD_FAMILY_PATCHED
+			      : CETD_FAMILY_STOCK;
 	for (int i = 0; i < _PROGRAM_MAX; i++) {
 		ret->result[i] = 0;
 		if (!(table[i].families & 1U << ret->family))
@@ -260,8 +260,8 @@ int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret
 	if (programs_attach(ret) == 0) {
 		programs_done(ret);
 		ret->state.family = CETD_FAMILY_NONE;
-		return log_error_errno(-ENODEV,
-				       "None of KVM's tracepoints is there: is the module kvm loaded?");
+		return log_error_errno(
+			-ENODEV, "None of KVM's tracepoints is there: is the module kvm loaded?");
 	}
 	r = programs_map(ret, max_vms);
 	if (r < 0) {
