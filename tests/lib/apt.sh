@@ -53,22 +53,26 @@ apt_missing() {
 	done
 }
 
-# apt_need [-t SUITE] PACKAGE...: install what is missing and say so; silent when all is there.
+# apt_install [-t SUITE] PACKAGE...: install or upgrade, and say so.
+apt_install() {
+	local r
+	[ "$(id -u)" = 0 ] || {
+		echo "apt: these packages are needed, and installing them needs root: $*" >&2
+		return 1
+	}
+	echo "apt: installing $*"
+	exec 9>/run/lock/cetd-apt.lock && flock 9
+	_apt_get install -y --no-install-recommends "$@" >/dev/null ||
+		{ _apt_get update && _apt_get install -y --no-install-recommends "$@" >/dev/null; }
+	r=$?
+	exec 9>&-
+	return $r
+}
+
+# apt_need [-t SUITE] PACKAGE...: install what is missing; silent when all is there.
 apt_need() {
 	local target=() missing
 	[ "$1" = -t ] && target=(-t "$2") && shift 2
-	missing=$(apt_missing "$@")
-	[ -n "$missing" ] || return 0
-	[ "$(id -u)" = 0 ] || {
-		echo "apt: these packages are missing and need root to install:" $missing >&2
-		return 1
-	}
-	echo "apt: installing" $missing "${target[@]:+from ${target[1]}}"
-	exec 9>/run/lock/cetd-apt.lock && flock 9
-	# shellcheck disable=SC2086
-	_apt_get install -y --no-install-recommends "${target[@]}" $missing >/dev/null ||
-		{ _apt_get update && _apt_get install -y --no-install-recommends "${target[@]}" $missing >/dev/null; }
-	local r=$?
-	exec 9>&-
-	return $r
+	mapfile -t missing < <(apt_missing "$@")
+	[ ${#missing[@]} = 0 ] || apt_install "${target[@]}" "${missing[@]}"
 }

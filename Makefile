@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# One non-recursive build; `make help` lists the targets.
+
+VERSION := 0.1.0
+BUILD ?= build
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+SBINDIR ?= $(PREFIX)/sbin
+BINDIR ?= $(PREFIX)/bin
+DATADIR ?= $(PREFIX)/share
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+DESTDIR ?=
+V ?= 0
+Q := $(if $(filter 0,$(V)),@)
+say = @printf '  %-8s%s\n' $(1) $(2)
+
+CC := gcc
+CLANG ?= clang
+BPFTOOL ?= $(or $(shell command -v bpftool),/usr/sbin/bpftool)
+BTF ?= /sys/kernel/btf/vmlinux
+# For instance SANITIZE=address,undefined, in a BUILD of its own.
+SANITIZE ?=
+
+# Looked up when used: `make deps` may have to install pkg-config first.
+pkg_cflags = $(shell pkg-config --cflags libsystemd json-c libmicrohttpd smartcols libbpf)
+libs = $(shell pkg-config --libs $(1))
+DAEMON_LIBS := libsystemd json-c libmicrohttpd libbpf libelf zlib
+WARN := -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wstrict-prototypes -Wformat=2
+WERROR := $(if $(CI),-Werror)
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+HARDEN += $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-D_FORTIFY_SOURCE=2)
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DCETD_VERSION='"$(VERSION)"' -Iinclude -Idaemon -Icli \
+	-I$(BUILD) $(WARN) $(WERROR) $(HARDEN) $(CFLAGS) $(pkg_cflags) -MMD -MP
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+
+DAEMON_SRC := $(wildcard daemon/*/*.c)
+CLI_SRC := $(wildcard cli/*.c)
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+objs = $(patsubst %.c,$(BUILD)/%.o,$(1))
+SKEL := $(patsubst bpf/%.bpf.c,$(BUILD)/%.skel.h,$(BPF_SRC))
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c))
+
+## all: build cetd and cetctl (default)
+.PHONY: all
+all: $(BUILD)/cetd $(BUILD)/cetctl
+
+# Tests that a fragment adds: programs that `make check` runs, and what they need built.
+CHECKS :=
+CHECK_NEEDS :=
+SANITIZED_CHECKS :=
+SANITIZED_NEEDS :=
+include $(wildcard tests/*/*.mk)
+
+## deps: install what building, testing, the demo and the benchmarks need (apt; as root)
+.PHONY: deps
+deps:
+	$(Q)tests/lib/deps.sh build demo check bench
+
+# The targets for a fresh machine install first, then build.
+ifneq ($(filter check demo bench bench-% check-% lab lab-%,$(MAKECMDGOALS)),)
+$(call objs,$(wildcard daemon/*.c) $(DAEMON_SRC) $(CLI_SRC)) $(BUILD)/vmlinux.h $(BUILD)/cetvmm: | deps
+endif
+
+# Two files of a name in different layers are fine: append, do not replace.
+$(BUILD)/libcetd.a: $(call objs,$(DAEMON_SRC))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar qcs $@ $^
+
+$(BUILD)/cetd: $(call objs,$(wildcard daemon/*.c)) $(BUILD)/libcetd.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(DAEMON_LIBS)) -lm
+
+$(BUILD)/cetctl: $(call objs,$(CLI_SRC)) $(BUILD)/daemon/util/names.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd json-c smartcols)
+
+# The skeletons must be there before anything that includes them is compiled.
+$(BUILD)/%.o: %.c | $(SKEL)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/vmlinux.h: $(BTF)
+	$(call say,BTF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) btf dump file $< format c >$@.tmp && mv $@.tmp $@
+
+# v3 for atomic fetches. gen object drops the DWARF and keeps the BTF.
+$(BUILD)/%.bpf.o: bpf/%.bpf.c $(BUILD)/vmlinux.h
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Iinclude -Ibpf -I$(BUILD) \
+		-Wall -Wextra $(WERROR) -MMD -MP -MF $(BUILD)/$*.bpf.d -MT $@ -c -o $@.tmp $<
+	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm $@.tmp
+
+$(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf >$@.tmp && mv $@.tmp $@
+
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcetd.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,cmocka $(DAEMON_LIBS)) -lm
+
+## check: install what is needed, build, run all tests (root, BPF and KVM for the live ones)
+.PHONY: check
+check: all $(UNIT) $(CHECK_NEEDS) sanitized
+	$(Q)BUILD=$(BUILD) tests/run.sh tests/static/layers.sh $(UNIT) $(CHECKS) \
+		$(patsubst $(BUILD)/%,sanitized:$(BUILD)/asan/%,$(UNIT)) $(SANITIZED_CHECKS:%=sanitized:%)
+
+# The same sources once more, with AddressSanitizer and UndefinedBehaviorSanitizer. What is built is said in the
+# same variables, so this make reads itself with another BUILD.
+.PHONY: sanitized
+sanitized: all
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined CFLAGS='-O1 -g' \
+		all $(patsubst $(BUILD)/%,$(BUILD)/asan/%,$(UNIT) $(SANITIZED_NEEDS))
+
+## check-unit: the unit tests only: no root, no BPF, no KVM
+.PHONY: check-unit
+check-unit: $(UNIT)
+	$(Q)BUILD=$(BUILD) tests/run.sh tests/static/layers.sh $(UNIT)
+
+## demo: install what is needed, build, show cetd at work on this host and on a recording
+.PHONY: demo
+demo: all lab-guests
+	$(Q)BUILD=$(BUILD) tests/demo/demo.sh
+
+## format: run clang-format over the C code
+.PHONY: format
+format:
+	$(Q)git ls-files '*.[ch]' ':!tests/lab/guest' | xargs clang-format -i
+
+## install: DESTDIR=, PREFIX=/usr, SYSCONFDIR=/etc
+.PHONY: install
+install: all
+	install -Dm755 $(BUILD)/cetd $(DESTDIR)$(SBINDIR)/cetd
+	install -Dm755 $(BUILD)/cetctl $(DESTDIR)$(BINDIR)/cetctl
+	install -Dm644 systemd/cetd.conf $(DESTDIR)$(SYSCONFDIR)/cetd/cetd.conf
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's,/usr/sbin/,$(SBINDIR)/,' systemd/cetd.service >$(DESTDIR)$(UNITDIR)/cetd.service
+	install -Dm644 systemd/org.cetd1.conf $(DESTDIR)$(DATADIR)/dbus-1/system.d/org.cetd1.conf
+	install -Dm644 systemd/org.cetd1.service \
+		$(DESTDIR)$(DATADIR)/dbus-1/system-services/org.cetd1.service
+	install -Dm644 daemon/export/org.cetd1.xml $(DESTDIR)$(DATADIR)/dbus-1/interfaces/org.cetd1.xml
+	install -Dm644 cli/completion/cetctl.bash \
+		$(DESTDIR)$(DATADIR)/bash-completion/completions/cetctl
+	install -Dm644 cli/completion/_cetctl $(DESTDIR)$(DATADIR)/zsh/vendor-completions/_cetctl
+
+## clean: remove what was built
+.PHONY: clean
+clean:
+	$(Q)rm -rf $(BUILD)
+
+## help: this list
+.PHONY: help
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+# Built on the way to something else, and kept.
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between kernels. KVM's types are declared here as far as they are used: vmlinux.h of a machine
+ * that has kvm as a module lacks them. CO-RE fits them to the running kernel, module BTF included.
+ */
+#pragma once
+
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+/* BPF_PROG() declares a context that most programs do not use. */
+#pragma clang diagnostic ignored "-Wunused-parameter"
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* Kernels with cetd's patches only: an id for life, from 1, and the latest intercepted #CP of a vCPU. */
+struct kvm_arch___cetd {
+	__u64 vm_id;
+};
+
+struct kvm___cetd {
+	struct mm_struct *mm; /* the VMM's: only it may use the VM */
+	struct kvm_arch___cetd arch;
+};
+
+struct kvm_cet_fault___cetd {
+	__u64 rip;
+	__u8 cpl;
+	bool nested;
+};
+
+struct kvm_vcpu_cet___cetd {
+	struct kvm_cet_fault___cetd fault;
+};
+
+/* hflags: in all kernels since 6.2 with the meaning below; read on patched kernels only. */
+struct kvm_vcpu_arch___cetd {
+	__u32 hflags;
+	struct kvm_vcpu_cet___cetd cet;
+};
+
+struct kvm_vcpu___cetd {
+	struct kvm___cetd *kvm;
+	int vcpu_id;
+	struct kvm_vcpu_arch___cetd arch;
+};
+
+/* kvm_intel's: which VMCS a vCPU uses. */
+struct nested_vmx___cetd {
+	struct {
+	} vmcs02;
+};
+
+struct vcpu_vmx___cetd {
+	void *loaded_vmcs;
+	struct nested_vmx___cetd nested;
+};
+
+#pragma clang attribute pop
+
+/* arch/x86/include/asm/kvm_host.h: the vCPU runs L2. */
+#define HF_GUEST_MASK (1U << 0)
+
+/*
+ * All kernels with kvm as a module: members of struct kvm sit beyond the reach of a load's 16-bit offset, and
+ * libbpf refuses to relocate the load. Relocate an addition instead and load from its result; the barrier
+ * keeps the compiler from merging the two.
+ */
+#define LOAD_FAR(pointer, member)                                                                  \
+	({                                                                                         \
+		typeof(&(pointer)->member) _p = __builtin_preserve_access_index(&(pointer)->member); \
+		asm volatile("" : "+r"(_p));                                                       \
+		*_p;                                                                               \
+	})
+
+/* The kernel's VM id, or 0 where the kernel has none. */
+static __always_inline __u64 vcpu_vm_id(struct kvm_vcpu___cetd *vcpu)
+{
+	struct kvm___cetd *kvm;
+
+	if (!bpf_core_field_exists(((struct kvm___cetd *)0)->arch.vm_id))
+		return 0;
+	kvm = vcpu->kvm;
+	return kvm ? LOAD_FAR(kvm, arch.vm_id) : 0;
+}
+
+/* Is vmcs02, the VMCS of L2, the one that the vCPU uses? False where kvm_intel's types are not known. */
+static __always_inline bool vcpu_uses_vmcs02(struct kvm_vcpu___cetd *vcpu)
+{
+	struct vcpu_vmx___cetd *vmx = (void *)vcpu; /* struct kvm_vcpu is its first member */
+
+	if (!bpf_core_field_exists(vmx->nested.vmcs02))
+		return false;
+	return BPF_CORE_READ(vmx, loaded_vmcs) ==
+	       (void *)vmx + bpf_core_field_offset(vmx->nested.vmcs02);
+}

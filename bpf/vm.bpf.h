@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Finding a VM's counters, and telling the daemon of what was counted. */
+#pragma once
+
+#include "maps.bpf.h"
+
+/* What an event counts for: a VM's slot and its key. */
+struct subject {
+	struct cetd_vm *vm;
+	__u64 key;
+};
+
+/* The daemon clears it when it forgets the VM. */
+static __always_inline __u64 *recent_entry(__u64 key)
+{
+	return recent + (key & RECENT - 1);
+}
+
+#define RECENT_KEY_BITS 47 /* more VMs than any kernel will number */
+
+/* What the entry of key holds, short of the slot in its low 16 bits. Never 0, as no key is. */
+static __always_inline __u64 recent_value(__u64 key)
+{
+	return ((key & (1ULL << RECENT_KEY_BITS) - 1) | key >> 63 << RECENT_KEY_BITS) << 16;
+}
+
+static __always_inline int slot_alloc(__u32 *ret)
+{
+	if (bpf_map_pop_elem(&free_slots, ret) == 0)
+		return 0;
+	*ret = __sync_fetch_and_add(&next_slot, 1);
+	if (*ret < max_vms)
+		return 0;
+	__sync_fetch_and_add(&next_slot, -1);
+	return -1;
+}
+
+/* first_ns comes last: it tells the daemon that the slot is in use and the rest is there. */
+static __always_inline void slot_init(struct cetd_vm *vm, __u64 key)
+{
+	vm->tgid = bpf_get_current_pid_tgid() >> 32;
+	vm->vm_id = key & CETD_KEY_TGID ? 0 : key;
+	barrier();
+	*(volatile __u64 *)&vm->first_ns = bpf_ktime_get_ns();
+	__sync_fetch_and_add(&control.vms, 1);
+}
+
+/* By the map; a VM that is not there yet is added if it may be. */
+static __noinline struct cetd_vm *vm_lookup(__u64 key, bool may_add)
+{
+	struct cetd_vm *vm;
+	__u32 slot, *known;
+	bool is_new = false;
+
+	known = bpf_map_lookup_elem(&slots, &key);
+	if (!known) {
+		if (!may_add)
+			return NULL;
+		if (slot_alloc(&slot) < 0) {
+			lost(CETD_LOST_VMS_FULL);
+			return NULL;
+		}
+		is_new = bpf_map_update_elem(&slots, &key, &slot, BPF_NOEXIST) == 0;
+		if (!is_new) /* another CPU was first */
+			bpf_map_push_elem(&free_slots, &slot, 0);
+		known = bpf_map_lookup_elem(&slots, &key);
+		if (!known) {
+			lost(CETD_LOST_VMS_FULL);
+			return NULL;
+		}
+	}
+	slot = *known;
+	vm = bpf_map_lookup_elem(&vms, &slot);
+	if (!vm)
+		return NULL;
+	if (is_new)
+		slot_init(vm, key);
+	*(volatile __u64 *)recent_entry(key) = recent_value(key) | slot;
+	return vm;
+}
+
+static __always_inline bool vm_get_or_find(struct subject *ret, __u64 key, bool may_add)
+{
+	__u64 entry = *(volatile __u64 *)recent_entry(key);
+	__u32 slot = entry & 0xffff;
+
+	ret->key = key;
+	ret->vm = NULL;
+	if ((entry & ~0xffffULL) == recent_value(key))
+		ret->vm = bpf_map_lookup_elem(&vms, &slot);
+	if (!ret->vm)
+		ret->vm = vm_lookup(key, may_add);
+	return ret->vm;
+}
+
+static __always_inline bool vm_find(struct subject *ret, __u64 key)
+{
+	return vm_get_or_find(ret, key, false);
+}
+
+static __always_inline bool vm_get(struct subject *ret, __u64 key)
+{
+	return vm_get_or_find(ret, key, true);
+}
+
+static __always_inline __u64 key_of_process(void)
+{
+	return CETD_KEY_TGID | bpf_get_current_pid_tgid() >> 32;
+}
+
+static __always_inline __u64 key_of_vcpu(struct kvm_vcpu___cetd *vcpu)
+{
+	return vcpu_vm_id(vcpu) ?: key_of_process();
+}
+
+/* NULL where the thread is not known, as on all stock kernels. */
+static __always_inline struct thread *thread_find(void)
+{
+	if (!is_patched)
+		return NULL;
+	return bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
+}
+
+static __always_inline struct thread *thread_get(__u64 key)
+{
+	struct thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL,
+						BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (t)
+		t->key = key;
+	return t;
+}
+
+/* For tracepoints that pass no vCPU: what the thread ran last, or its process. */
+static __always_inline __u64 key_of_thread(const struct thread *t)
+{
+	return t && t->key ? t->key : key_of_process();
+}
+
+static __always_inline void count(__u64 *counter)
+{
+	__sync_fetch_and_add(counter, 1);
+}
+
+/* counters[i], i below n: as the verifier must see the bound on the very register that is added. */
+static __always_inline void count_at(__u64 *counters, __u64 i, __u64 n)
+{
+	asm volatile("" : "+r"(i));
+	if (i < n)
+		__sync_fetch_and_add(counters + i, 1);
+}
+
+enum sampling {
+	SAMPLE_NONE,
+	SAMPLE_QUIET,
+	SAMPLE_WAKE,
+};
+
+/*
+ * Is a sample of this event wanted? The first event after a quiet time always sends one: it is what wakes
+ * the daemon. A budget is per VM and round; two CPUs that start a round at once may both send a first sample.
+ */
+static __always_inline enum sampling sample_wanted(struct cetd_vm *vm, enum cetd_event_type type)
+{
+	__u32 round;
+
+	if (*(volatile __u32 *)&control.armed && __sync_lock_test_and_set(&control.armed, 0))
+		return SAMPLE_WAKE;
+	if (!(*(volatile __u32 *)&control.sample_mask & 1U << type))
+		return SAMPLE_NONE;
+
+	round = *(volatile __u32 *)&control.round;
+	if (vm->sample_round != round) {
+		vm->sample_round = round;
+		vm->sample_count = 0;
+	}
+	if (__sync_fetch_and_add(&vm->sample_count, 1) < sample_budget)
+		return SAMPLE_QUIET;
+	count(&vm->counters.samples_dropped);
+	lost(CETD_LOST_SAMPLE_BUDGET);
+	return SAMPLE_NONE;
+}
+
+static __noinline int sample_send(struct cetd_vm *vm, const struct cetd_event *event,
+				  enum sampling how)
+{
+	struct cetd_event *e;
+
+	if (!vm || !event)
+		return 0;
+	e = bpf_ringbuf_reserve(&samples, sizeof(*e), 0);
+	if (!e) {
+		count(&vm->counters.samples_dropped);
+		lost(CETD_LOST_RING_FULL);
+		if (how == SAMPLE_WAKE)
+			*(volatile __u32 *)&control.armed = 1;
+		return 0;
+	}
+	*e = *event;
+	bpf_ringbuf_submit(e, how == SAMPLE_WAKE ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+/* The parts that all events have; the caller adds its own and sends it. */
+static __always_inline void event_init(struct cetd_event *e, __u64 key, enum cetd_event_type type)
+{
+	__builtin_memset(e, 0, sizeof(*e));
+	e->time_ns = bpf_ktime_get_ns();
+	e->key = key;
+	e->tid = bpf_get_current_pid_tgid();
+	e->vcpu = CETD_VCPU_UNKNOWN;
+	e->cpl = CETD_CPL_UNKNOWN;
+	e->type = type;
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* cetctl: the verb table, and one call of one verb. */
+#include <getopt.h>
+#include <locale.h>
+#include <string.h>
+
+#include <libsmartcols/libsmartcols.h>
+
+#include "bus.h"
+#include "cetctl.h"
+#include "text.h"
+
+const struct verb verbs[] = {
+	{"status", "", "the daemon, the kernel and what is going on, on one screen", 0, 0,
+	 TAKES_JSON | TAKES_LEGEND, verb_status, NULL},
+	{"list", "", "the VMs", 0, 0, TAKES_JSON | TAKES_TABLE | TAKES_LEGEND, verb_list,
+	 "One line a VM. A dash stands for what this kernel cannot show; `cetctl probe` says why.\n"
+	 "`cetctl list --columns=help` lists the columns."},
+	{"show", "VM", "all that is known of one VM", 1, 1, TAKES_JSON | TAKES_LEGEND, verb_show,
+	 "VM is an id, a name, a UUID in any spelling, or pid-N.\n"
+	 "The most frequent faulting addresses are shown to root only."},
+	{"faults", "VM", "the VM's newest control-protection faults, newest first (root)", 1, 1,
+	 TAKES_JSON | TAKES_TABLE | TAKES_LEGEND | TAKES_LINES, verb_faults,
+	 "The kernel keeps the last 64 faults of a VM. Exits with 6 where this kernel can show "
+	 "none.\n"
+	 "`cetctl faults VM --columns=help` lists the columns."},
+	{"monitor", "[VM]", "events as they happen (root)", 0, 1,
+	 TAKES_JSON | TAKES_LINES | TAKES_LEGEND, verb_monitor,
+	 "Ends with ctrl-c, or after --lines events. With --json: one object a line, as the "
+	 "daemon\n"
+	 "sends it. Over --host only the ControlProtection signal passes: counts without "
+	 "addresses."},
+	{"top", "", "the VMs, busiest first, refreshed in place", 0, 0,
+	 TAKES_TABLE | TAKES_INTERVAL, verb_top,
+	 "Keys: q quit, < > choose the column to sort by, R reverse, c #CP, r #CP a second, m MSR\n"
+	 "accesses, n name, arrows and page keys scroll, space refreshes now."},
+	{"probe", "", "what this host can show of CET, what not, and what to do about it", 0, 0,
+	 TAKES_JSON | TAKES_LEGEND, verb_probe, NULL},
+	{"metrics", "", "the daemon's metrics as Prometheus text", 0, 0, 0, verb_metrics,
+	 "The same numbers as JSON: `cetctl dump`."},
+	{"dump", "", "the whole snapshot as JSON; to root with the fault records", 0, 0, TAKES_JSON,
+	 verb_dump,
+	 "Over --host no file descriptor passes, so fault records and addresses are left out."},
+	{"version", "", "the versions of cetctl and of the daemon", 0, 0, TAKES_JSON, verb_version,
+	 NULL},
+	{"help", "[VERB]", "this text, or more about a verb", 0, 1, 0, verb_help, NULL},
+	{},
+};
+
+const struct verb *verb_find(const char *name)
+{
+	for (const struct verb *v = verbs; v->name; v++)
+		if (!strcmp(v->name, name))
+			return v;
+	return NULL;
+}
+
+const char *verb_nearest(const char *name)
+{
+	const char *nearest = NULL;
+	unsigned int best = 64;
+
+	for (const struct verb *v = verbs; v->name; v++)
+		if (text_is_nearer(name, v->name, &best))
+			nearest = v->name;
+	return nearest;
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl ctl = {};
+	const struct verb *verb = NULL;
+	enum exit_code code;
+
+	setlocale(LC_ALL, "");
+	scols_init_debug(0);
+	code = options_parse(argc, argv, &ctl.options, &verb);
+	if (!code && verb)
+		code = verb->run(&ctl, argc - optind, argv + optind);
+	bus_close(&ctl);
+
+	/* What did not reach the file must not look as if it had. */
+	if ((fflush(stdout) || ferror(stdout)) && !code) {
+		text_error("cannot write the output: %m");
+		code = CETCTL_FAILURE;
+	}
+	return code;
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The command line: options may stand anywhere, an option that a verb has no use for is an error. */
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cetctl.h"
+#include "text.h"
+
+enum {
+	OPT_BUS_ADDRESS = 0x100,
+	OPT_JSON,
+	OPT_NO_LEGEND,
+	OPT_COLUMNS,
+	OPT_SORT,
+	OPT_COLOR,
+	OPT_VERSION,
+};
+
+static const struct option long_options[] = {
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"host", required_argument, NULL, 'H'},
+	{"machine", required_argument, NULL, 'M'},
+	{"bus-address", required_argument, NULL, OPT_BUS_ADDRESS},
+	{"json", optional_argument, NULL, OPT_JSON},
+	{"no-legend", no_argument, NULL, OPT_NO_LEGEND},
+	{"columns", required_argument, NULL, OPT_COLUMNS},
+	{"sort", required_argument, NULL, OPT_SORT},
+	{"color", optional_argument, NULL, OPT_COLOR},
+	{"lines", required_argument, NULL, 'n'},
+	{"interval", required_argument, NULL, 'd'},
+	{},
+};
+
+void options_print_help(FILE *f)
+{
+	fputs("  -H --host=[USER@]HOST     ask the cetd of another host, over ssh\n"
+	      "  -M --machine=NAME         ask the cetd of a local container\n"
+	      "     --bus-address=ADDRESS  D-Bus address (else $DBUS_SYSTEM_BUS_ADDRESS or the "
+	      "system bus)\n"
+	      "     --json[=short|pretty]  print the daemon's JSON; pretty by itself on a "
+	      "terminal\n"
+	      "     --columns=A,B,C        columns of a table; +A,B adds to the usual ones, help "
+	      "lists all\n"
+	      "     --sort=COLUMN[:desc]   order of a table\n"
+	      "     --no-legend            no headings and totals\n"
+	      "     --color=WHEN           auto (terminals only, and not where NO_COLOR is set), "
+	      "always, never\n"
+	      "  -n --lines=N              faults: show the newest N; monitor: end after N events\n"
+	      "  -d --interval=SECONDS     top: time between refreshes, 0.1 to 3600 (1)\n"
+	      "  -h --help                 this text; `cetctl help VERB` tells more of a verb\n"
+	      "     --version              the version of cetctl\n",
+	      f);
+}
+
+/* getopt has turned an option down: say which, and what was probably meant. */
+static enum exit_code refuse(const char *word, int letter)
+{
+	const char *nearest = NULL;
+	unsigned int best = 64;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+	for (const struct option *o = long_options; letter && o->name; o++)
+		if (o->val == letter && !strncmp(word, "--", 2) && strchr(word, '=')) {
+			text_error("--%s takes no value", o->name);
+			return CETCTL_USAGE;
+		}
+	if (letter) {
+		text_error("unknown option '-%c'", letter);
+		text_hint("`cetctl help` lists the options");
+		return CETCTL_USAGE;
+	}
+	for (const struct option *o = long_options; o->name; o++)
+		if (text_is_nearer(name, o->name, &best))
+			nearest = o->name;
+	text_error("unknown option '--%s'", name);
+	if (nearest)
+		text_hint("did you mean '--%s'?", nearest);
+	else
+		text_hint("`cetctl help` lists the options");
+	return CETCTL_USAGE;
+}
+
+static enum exit_code parse_color(const char *value, bool *ret)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (!value || !strcmp(value, "always")) {
+		*ret = true;
+	} else if (!strcmp(value, "never")) {
+		*ret = false;
+	} else if (!strcmp(value, "auto")) {
+		*ret = isatty(STDOUT_FILENO) && !(no_color && *no_color) && term &&
+		       strcmp(term, "dumb");
+	} else {
+		text_error("--color: '%s' is none of auto, always, never", value);
+		return CETCTL_USAGE;
+	}
+	return CETCTL_OK;
+}
+
+static enum exit_code parse_json(const char *value, enum json_mode *ret)
+{
+	if (!value) {
+		*ret = JSON_AUTO;
+	} else if (!strcmp(value, "short")) {
+		*ret = JSON_SHORT;
+	} else if (!strcmp(value, "pretty")) {
+		*ret = JSON_PRETTY;
+	} else if (!strcmp(value, "off")) {
+		*ret = JSON_OFF;
+	} else {
+		text_error("--json: '%s' is none of short, pretty, off", value);
+		return CETCTL_USAGE;
+	}
+	return CETCTL_OK;
+}
+
+static enum exit_code parse_lines(const char *value, unsigned int *ret)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(value, &end, 10);
+	if (errno || *end || *value < '0' || *value > '9' || !n || n > 1000000) {
+		text_error("--lines: '%s' is not a number from 1 to 1000000", value);
+		return CETCTL_USAGE;
+	}
+	*ret = (unsigned int)n;
+	return CETCTL_OK;
+}
+
+static enum exit_code parse_interval(const char *value, uint64_t *ret)
+{
+	char *end;
+	double seconds = strtod(value, &end);
+
+	if (*end || end == value || !(seconds >= 0.1 && seconds <= 3600)) {
+		text_error("--interval: '%s' is not a number of seconds from 0.1 to 3600", value);
+		return CETCTL_USAGE;
+	}
+	*ret = (uint64_t)(seconds * USEC_PER_SEC);
+	return CETCTL_OK;
+}
+
+static enum exit_code one_transport(const struct options *o)
+{
+	if (!!o->host + !!o->machine + !!o->address <= 1)
+		return CETCTL_OK;
+	text_error("only one of --host, --machine and --bus-address can be given");
+	return CETCTL_USAGE;
+}
+
+static enum exit_code pick_verb(int argc, char **argv, unsigned int given, const struct verb **ret)
+{
+	static const struct {
+		unsigned int group;
+		const char *name;
+	} groups[] = {
+		{TAKES_JSON, "--json"},		{TAKES_TABLE, "--columns or --sort"},
+		{TAKES_LEGEND, "--no-legend"},	{TAKES_LINES, "--lines"},
+		{TAKES_INTERVAL, "--interval"},
+	};
+	const char *name = optind < argc ? argv[optind] : "status";
+	const struct verb *verb = verb_find(name);
+	int n = optind < argc ? argc - optind - 1 : 0;
+
+	if (!verb) {
+		const char *nearest = verb_nearest(name);
+
+		text_error("unknown verb '%s'", name);
+		if (nearest)
+			text_hint("did you mean `cetctl %s`?", nearest);
+		else
+			text_hint("`cetctl help` lists the verbs");
+		return CETCTL_USAGE;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		if (given & groups[i].group & ~verb->takes) {
+			text_error("`cetctl %s` does not take %s", name, groups[i].name);
+			if (verb->more)
+				text_hint("see `cetctl help %s`", name);
+			return CETCTL_USAGE;
+		}
+	if (n < verb->min_args || n > verb->max_args) {
+		text_error("`cetctl %s` %s", name,
+			   n > verb->max_args ? "was given too many arguments" : "needs a VM");
+		text_hint("usage: cetctl %s %s", name, verb->arguments);
+		return CETCTL_USAGE;
+	}
+	optind = argc - n;
+	*ret = verb;
+	return CETCTL_OK;
+}
+
+enum exit_code options_parse(int argc, char **argv, struct options *ret,
+			     const struct verb **ret_verb)
+{
+	struct options o = {.has_legend = true, .interval_usec = USEC_PER_SEC};
+	enum exit_code code = parse_color("auto", &o.is_color);
+	unsigned int given = 0;
+	bool is_help = false;
+	int c;
+
+	opterr = 0;
+	while (!code && (c = getopt_long(argc, argv, ":hH:M:n:d:", long_options, NULL)) >= 0) {
+		switch (c) {
+		case 'h':
+			is_help = true;
+			break;
+		case OPT_VERSION:
+			printf("cetctl " CETD_VERSION "\n");
+			*ret_verb = NULL;
+			return CETCTL_OK;
+		case 'H':
+			o.host = optarg;
+			break;
+		case 'M':
+			o.machine = optarg;
+			break;
+		case OPT_BUS_ADDRESS:
+			o.address = optarg;
+			break;
+		case OPT_JSON:
+			given |= TAKES_JSON;
+			code = parse_json(optarg, &o.json);
+			break;
+		case OPT_NO_LEGEND:
+			given |= TAKES_LEGEND;
+			o.has_legend = false;
+			break;
+		case OPT_COLUMNS:
+			given |= TAKES_TABLE;
+			o.columns = optarg;
+			break;
+		case OPT_SORT:
+			given |= TAKES_TABLE;
+			o.sort = optarg;
+			break;
+		case OPT_COLOR:
+			code = parse_color(optarg, &o.is_color);
+			break;
+		case 'n':
+			given |= TAKES_LINES;
+			code = parse_lines(optarg, &o.lines);
+			break;
+		case 'd':
+			given |= TAKES_INTERVAL;
+			code = parse_interval(optarg, &o.interval_usec);
+			break;
+		case ':':
+			text_error("option '%s' needs a value", argv[optind - 1]);
+			code = CETCTL_USAGE;
+			break;
+		default:
+			code = refuse(argv[optind - 1], optopt);
+		}
+	}
+	if (!code && is_help) {
+		*ret = o;
+		*ret_verb = verb_find("help");
+		return CETCTL_OK;
+	}
+	if (!code)
+		code = one_transport(&o);
+	if (!code)
+		code = pick_verb(argc, argv, given, ret_verb);
+	if (!code)
+		*ret = o;
+	return code;
+}

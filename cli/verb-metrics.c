@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* cetctl metrics: the text that a scrape would get, for hosts where the exporter is off or out of reach. */
+#include "bus.h"
+#include "text.h"
+
+enum exit_code verb_metrics(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_(bus_message_unrefp) sd_bus_message *reply = NULL;
+	const char *text;
+	enum exit_code code;
+	int r;
+
+	(void)argc;
+	(void)argv;
+	code = bus_call(ctl, &reply, "Metrics", NULL);
+	if (code)
+		return code;
+	r = sd_bus_message_read(reply, "s", &text);
+	if (r < 0)
+		return bus_fail(ctl, NULL, r, "Metrics");
+	text_print_lines(stdout, text);
+	return CETCTL_OK;
+}

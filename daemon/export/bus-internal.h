@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Shared by the files bus*.c only. */
+#pragma once
+
+#include "export/bus.h"
+
+#define MONITORS_MAX 8
+
+/* What a property shows where this kernel cannot show the fact. */
+#define NOT_OBSERVABLE UINT64_MAX
+
+struct json_object;
+struct monitor;
+
+/* What was last signalled of a VM. */
+struct bus_vm {
+	uint64_t key;
+	struct cetd_counters signalled;
+	bool is_dirty;
+	UT_hash_handle hh;
+};
+
+struct bus {
+	sd_bus *bus;
+	sd_event *event;
+	sd_event_source *timer;
+	bool is_timer_set;
+	const struct model *model;
+	const struct export_context *ctx;
+	struct bus_commands commands;
+	struct bus_vm *vms;
+	uint64_t signalled_lost[_CETD_LOST_MAX];
+	uint32_t signalled_map_entries;
+	struct monitor *monitors;
+	unsigned int n_monitors;
+};
+
+extern const sd_bus_vtable manager_vtable[];
+extern const sd_bus_vtable vm_vtable[];
+extern const sd_bus_vtable log_control_vtable[];
+
+int vm_object_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+		   void **ret_found, sd_bus_error *error);
+int vm_node_enumerator(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
+		       sd_bus_error *error);
+
+/* The object path of a VM, to be freed. */
+int vm_object_path(const char *id, char **ret);
+
+/* Only root and the daemon's own user see guest addresses. 0, or a set error. */
+int bus_authorize_addresses(sd_bus_message *message, sd_bus_error *error);
+
+/* The VM that an argument names: 0, or a set error that says what to do. */
+int bus_find_vm(const struct bus *b, const char *text, const struct vm **ret, sd_bus_error *error);
+
+/* Reply with a JSON object, taking its reference. */
+int bus_reply_json(sd_bus_message *message, struct json_object *o);
+
+/* Open a monitor of one VM (its key) or of all (0); ret_fd is the caller's read end. */
+int monitor_new(struct bus *b, uint64_t key, int *ret_fd, sd_bus_error *error);
+void monitors_send(struct bus *b, const struct vm *vm, const struct cetd_event *e);
+void monitors_free(struct bus *b);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The D-Bus API, org.cetd1, on sd-bus: objects over the model, signals as it changes. */
+#pragma once
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "export/context.h"
+#include "model/model.h"
+
+struct bus;
+
+/* What the API asks of the daemon; implemented by cetd.c. */
+struct bus_commands {
+	/* Bring the model up to date with the maps; quiet. */
+	int (*refresh)(void *userdata);
+	/* Read the configuration again. On failure the old one stays in force and *ret_message, to be freed,
+	 * says what is wrong. */
+	int (*reload)(void *userdata, char **ret_message);
+	/* The Prometheus text, to be freed. */
+	int (*render_metrics)(void *userdata, char **ret_text);
+	/* Somebody (or nobody any more) wants samples of all event types. */
+	void (*set_monitored)(void *userdata, bool is_monitored);
+	void *userdata;
+};
+
+/*
+ * Connect to address ("system", "user" or a D-Bus address) and claim org.cetd1. Logging; -EEXIST where
+ * another cetd has the name. The model and the context outlive the bus.
+ */
+int bus_new(sd_event *event, const char *address, const struct model *model,
+	    const struct export_context *ctx, const struct bus_commands *commands,
+	    struct bus **ret);
+struct bus *bus_free(struct bus *b);
+
+/* For the model's observer. Signals about a VM are sent at most once a second. */
+void bus_vm_added(struct bus *b, const struct vm *vm);
+void bus_vm_renamed(struct bus *b, const struct vm *vm, const char *old_id);
+void bus_vm_changed(struct bus *b, const struct vm *vm);
+void bus_vm_removed(struct bus *b, const struct vm *vm);
+void bus_event(struct bus *b, const struct vm *vm, const struct cetd_event *e);
+void bus_host_changed(struct bus *b);
+void bus_settled(struct bus *b);

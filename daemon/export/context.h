@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the views show about the daemon itself; owned and filled by cetd.c. */
+#pragma once
+
+#include <stdint.h>
+#include <time.h>
+
+#include "util/macro.h"
+
+struct export_context {
+	uint64_t start_usec;	     /* CLOCK_REALTIME */
+	const char *recording;	     /* file being replayed, or NULL */
+	const char *config_file;     /* file in force, or NULL for built-in defaults */
+	const char *metrics_address; /* where the exporter listens, or NULL */
+};
+
+static inline uint64_t now_realtime_usec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / NSEC_PER_USEC;
+}

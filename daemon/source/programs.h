@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The BPF programs: which of them this kernel takes, loaded and attached. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cetd/stream.h"
+
+/* In the order of bpf/cetd.bpf.c. */
+enum program {
+	PROGRAM_STOCK_MSR,
+	PROGRAM_STOCK_CR,
+	PROGRAM_STOCK_INJ_EXCEPTION,
+	PROGRAM_STOCK_VMCS_LOAD,
+	PROGRAM_PATCHED_CP,
+	PROGRAM_PATCHED_MSR,
+	PROGRAM_PATCHED_VMCS_LOAD,
+	_PROGRAM_MAX,
+};
+
+/* What became of the programs, and what the kernel's types tell. */
+struct programs_state {
+	enum cetd_family family;
+	int result[_PROGRAM_MAX]; /* 0: attached; 1: not of this family; -errno, -ENOENT: no such hook */
+	bool has_vm_id;           /* struct kvm_arch has one */
+	bool has_fault;           /* struct kvm_vcpu_arch keeps the latest #CP: rip, cpl, nested */
+	bool has_cet_ops;         /* the enforcement hook */
+};
+
+struct cetd_bpf;
+
+struct programs {
+	struct cetd_bpf *skel; /* owned */
+	struct cetd_vm *vms;   /* the slots, max_vms of them, mapped; first_ns is 0 where none is in use */
+	uint32_t max_vms;
+	struct programs_state state;
+};
+
+/*
+ * Load and attach what the kernel has. Logging. -EPERM: the capabilities for BPF are missing; -ENOENT: no BTF;
+ * -ENODEV: not one of KVM's tracepoints is there. ret->state is filled as far as it was got to in any case.
+ */
+int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret);
+void programs_done(struct programs *p);
+
+/* Give back the slot of a VM that is gone; what it counted is lost. */
+void programs_forget(struct programs *p, uint32_t slot);
+
+/* The slot of key, or -ENOENT. */
+int programs_find(const struct programs *p, uint64_t key);
+
+/* The key of a slot in use. */
+static inline uint64_t vm_key(const struct cetd_vm *vm)
+{
+	return vm->vm_id ? vm->vm_id : CETD_KEY_TGID | vm->tgid;
+}
+
+/* See events_get_programs(). */
+struct events_program;
+unsigned int programs_stats(const struct programs *p, struct events_program *ret_programs);
+
+/* The hook's name for people: "kvm_msr". */
+const char *program_hook(enum program program);

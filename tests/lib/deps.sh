@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Install what a task needs: deps.sh build|demo|check|bench... Says what it installs, is silent when all is there.
+set -eu
+cd "$(dirname "$0")"
+# shellcheck source=apt.sh
+. ./apt.sh
+
+build=(gcc make pkgconf clang llvm libelf-dev zlib1g-dev libsystemd-dev libjson-c-dev
+	libmicrohttpd-dev libsmartcols-dev uthash-dev linux-libc-dev)
+demo=(dbus curl procps)
+check=(libcmocka-dev clang-format dbus curl jq procps prometheus tmux bpftrace qemu-system-x86
+	cpio busybox-static kmod xz-utils git)
+bench=(bpftrace curl procps)
+
+need_libbpf() {
+	[ -x /usr/sbin/bpftool ] && pkg-config --atleast-version=1.4 libbpf 2>/dev/null && return 0
+	# Debian 12 ships libbpf 1.1; struct_ops in modules needs 1.4.
+	if [ "$(. /etc/os-release && echo "$VERSION_CODENAME")" = bookworm ]; then
+		apt_suite bookworm-backports
+		apt_install -t bookworm-backports libbpf-dev bpftool
+	else
+		apt_need libbpf-dev bpftool
+	fi
+}
+
+packages=()
+for task; do
+	case $task in
+	build | demo | check | bench)
+		declare -n list=$task
+		packages+=("${list[@]}")
+		;;
+	*)
+		echo "deps.sh: unknown task '$task', valid are build, demo, check, bench" >&2
+		exit 2
+		;;
+	esac
+done
+apt_need "${packages[@]}"
+need_libbpf
