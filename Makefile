@@ -48,6 +48,8 @@ all: $(BUILD)/cetd $(BUILD)/cetctl
 # Tests that a fragment adds: programs that `make check` runs, and what they need built.
 CHECKS :=
 CHECK_NEEDS :=
+SANITIZED_CHECKS :=
+SANITIZED_NEEDS :=
 include $(wildcard tests/*/*.mk)
 
 ## deps: install what building, testing, the demo and the benchmarks need (apt; as root)
@@ -103,8 +105,16 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcetd.a
 
 ## check: install what is needed, build, run all tests (root, BPF and KVM for the live ones)
 .PHONY: check
-check: all $(UNIT) $(CHECK_NEEDS)
-	$(Q)BUILD=$(BUILD) tests/run.sh tests/static/layers.sh $(UNIT) $(CHECKS)
+check: all $(UNIT) $(CHECK_NEEDS) sanitized
+	$(Q)BUILD=$(BUILD) tests/run.sh tests/static/layers.sh $(UNIT) $(CHECKS) \
+		$(patsubst $(BUILD)/%,sanitized:$(BUILD)/asan/%,$(UNIT)) $(SANITIZED_CHECKS:%=sanitized:%)
+
+# The same sources once more, with AddressSanitizer and UndefinedBehaviorSanitizer. What is built is said in the
+# same variables, so this make reads itself with another BUILD.
+.PHONY: sanitized
+sanitized: all
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined CFLAGS='-O1 -g' \
+		all $(patsubst $(BUILD)/%,$(BUILD)/asan/%,$(UNIT) $(SANITIZED_NEEDS))
 
 ## check-unit: the unit tests only: no root, no BPF, no KVM
 .PHONY: check-unit
@@ -119,7 +129,7 @@ demo: all lab-guests
 ## format: run clang-format over the C code
 .PHONY: format
 format:
-	$(Q)git ls-files '*.[ch]' | xargs clang-format -i
+	$(Q)git ls-files '*.[ch]' ':!tests/lab/guest' | xargs clang-format -i
 
 ## install: DESTDIR=, PREFIX=/usr, SYSCONFDIR=/etc
 .PHONY: install

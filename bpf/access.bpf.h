@@ -39,10 +39,11 @@ static __always_inline void msr_count(const struct subject *s, const struct acce
 	struct cetd_event e;
 
 	if (a->is_host)
-		count(s->vm->counters.host_msr + a->is_write);
-	else /* msr[msr][op][result], flat for the verifier */
-		count((__u64 *)s->vm->counters.msr +
-		      ((a->msr << 2 | a->is_write << 1 | a->has_faulted) & 31));
+		count_at(s->vm->counters.host_msr, a->is_write, _CETD_OP_MAX);
+	else /* msr[msr][op][result] */
+		count_at((__u64 *)s->vm->counters.msr,
+			 a->msr << 2 | a->is_write << 1 | a->has_faulted,
+			 _CETD_MSR_MAX * _CETD_OP_MAX * _CETD_RESULT_MAX);
 	sampling = sample_wanted(s->vm, CETD_EVENT_MSR);
 	if (!sampling)
 		return;
@@ -71,7 +72,7 @@ static __always_inline void cr4_count(const struct subject *s, __u64 value)
 			return;
 		s->vm->flags &= ~CETD_VM_CR4_CET;
 	}
-	count(s->vm->counters.cr4_cet + sets);
+	count_at(s->vm->counters.cr4_cet, sets, 2);
 	sampling = sample_wanted(s->vm, CETD_EVENT_CR4);
 	if (!sampling)
 		return;

@@ -4,9 +4,7 @@
  * fentry is to be had. Kernels with cetd's patches: kvm_cet_cp, kvm_cet_msr, kvm_cet_vmcs_load, and of the
  * stock ones kvm_cr and kvm_inj_exception. The daemon picks; what the kernel lacks is not loaded.
  */
-#include "access.bpf.h"
-#include "fault.bpf.h"
-#include "vmcs.bpf.h"
+#include "vcpu.bpf.h"
 
 #define DF_VECTOR 8 /* what a #CP becomes if it meets another fault */
 #define CP_VECTOR 21
@@ -55,7 +53,8 @@ int BPF_PROG(stock_cr, __u32 is_write, __u32 cr, __u64 value)
  * already. `is_again`: the exception was on its way already when something else came between.
  */
 SEC("raw_tp/kvm_inj_exception")
-int BPF_PROG(stock_inj_exception, __u32 vector, bool has_error_code, __u32 error_code, bool is_again)
+int BPF_PROG(stock_inj_exception, __u32 vector, bool has_error_code, __u32 error_code,
+	     bool is_again)
 {
 	struct thread *t;
 	struct subject s;
@@ -89,63 +88,18 @@ SEC("tp_btf/kvm_cet_cp")
 int BPF_PROG(patched_cp, struct kvm_vcpu___cetd *vcpu, __u32 error_code, __u64 cet, __u64 ssp,
 	     __u32 action)
 {
-	struct fault f = {
-		.ssp = ssp,
-		.cet = cet,
-		.error_code = error_code,
-		.action = action,
-		.cpl = CETD_CPL_UNKNOWN,
-	};
-	struct thread *t;
-	struct subject s;
-
-	if (!vcpu || !vm_get(&s, key_of_vcpu(vcpu)))
-		return 0;
-	f.vcpu = vcpu->vcpu_id;
-	if (bpf_core_field_exists(vcpu->arch.cet.fault.rip)) {
-		f.rip = vcpu->arch.cet.fault.rip;
-		f.cpl = vcpu->arch.cet.fault.cpl;
-		f.is_nested = vcpu->arch.cet.fault.nested;
-		f.has_address = true;
-	}
-	if (action != CETD_ACTION_SUPPRESS) {
-		t = thread_get(s.key);
-		if (t)
-			t->has_fault = 1;
-	}
-	cp_count(&s, &f);
-	return 0;
+	return vcpu_cp(vcpu, error_code, cet, ssp, action);
 }
 
 SEC("tp_btf/kvm_cet_msr")
 int BPF_PROG(patched_msr, struct kvm_vcpu___cetd *vcpu, bool is_write, __u32 index, __u64 data,
 	     bool is_host, int error)
 {
-	__u32 msr = msr_of(index, data);
-	struct subject s;
-
-	if (!vcpu || msr == _CETD_MSR_MAX || !vm_get(&s, key_of_vcpu(vcpu)))
-		return 0;
-	msr_count(&s, &(struct access){
-			      .data = data,
-			      .msr = msr,
-			      .vcpu = vcpu->vcpu_id,
-			      .is_write = is_write,
-			      .has_faulted = error,
-			      .is_host = is_host,
-			      .is_nested = vcpu->arch.hflags & HF_GUEST_MASK,
-		      });
-	return 0;
+	return vcpu_msr(vcpu, is_write, index, data, is_host, error);
 }
 
 SEC("tp_btf/kvm_cet_vmcs_load")
 int BPF_PROG(patched_vmcs_load, struct kvm_vcpu___cetd *vcpu, int cpu, int prev_cpu, bool is_nested)
 {
-	struct subject s;
-
-	if (!vcpu || !vm_get(&s, key_of_vcpu(vcpu)))
-		return 0;
-	thread_get(s.key);
-	vmcs_load_count(&s, vcpu->vcpu_id, cpu, prev_cpu, is_nested);
-	return 0;
+	return vcpu_vmcs_load(vcpu, cpu, prev_cpu, is_nested);
 }

@@ -4,7 +4,8 @@
 
 #include "vm.bpf.h"
 
-#define CP_CODE_MASK 0x7fff /* error code bits 14:0; bit 15 is ENCL (SDM vol. 1, "Control-protection exception") */
+#define CP_CODE_MASK \
+	0x7fff /* error code bits 14:0; bit 15 is ENCL (SDM vol. 1, "Control-protection exception") */
 #define CP_ENCL 0x8000
 
 static __always_inline enum cetd_kind cp_kind(__u32 error_code)
@@ -33,24 +34,26 @@ static __noinline struct cetd_history *history_add(__u64 key)
 static __always_inline void rip_replace(struct cetd_history *h, __u64 rip)
 {
 	for (int attempt = 0; attempt < 2; attempt++) {
-		struct cetd_rip *victim = h->rips;
-		__u64 min = victim->count, old;
+		/* Count and index in one word, and a minimum without branches that nothing could predict. */
+		__s64 min = h->rips[0].count << 4, other;
+		struct cetd_rip *victim;
+		__u64 old;
 
 #pragma unroll
 		for (int i = 1; i < CETD_HISTORY_RIPS; i++) {
-			if (h->rips[i].count < min) {
-				victim = h->rips + i;
-				min = victim->count;
-			}
+			other = (__s64)(h->rips[i].count << 4 | i) - min;
+			min += other & other >> 63;
 		}
+		victim = h->rips + (min & CETD_HISTORY_RIPS - 1);
 		old = victim->rip;
 		if (__sync_val_compare_and_swap(&victim->rip, old, rip) != old)
 			continue;
-		victim->error = min;
+		victim->error = min >> 4;
 		count(&victim->count);
 		return;
 	}
 }
+_Static_assert(CETD_HISTORY_RIPS == 16, "four bits of index");
 
 static __always_inline void rip_count(struct cetd_history *h, __u64 rip)
 {
@@ -104,10 +107,9 @@ static __always_inline void cp_count(const struct subject *s, const struct fault
 	enum sampling sampling;
 	struct cetd_event e;
 
-	count(&s->vm->counters.cp[kind][f->cpl == 3 ? CETD_PRIVILEGE_USER :
-						      CETD_PRIVILEGE_SUPERVISOR]);
-	if (f->action < _CETD_ACTION_MAX)
-		count(&s->vm->counters.decision[1][f->action]);
+	count_at((__u64 *)s->vm->counters.cp, kind * _CETD_PRIVILEGE_MAX + (f->cpl == 3),
+		 _CETD_KIND_MAX * _CETD_PRIVILEGE_MAX);
+	count_at(s->vm->counters.decision[1], f->action, _CETD_ACTION_MAX);
 
 	event_init(&e, s->key, CETD_EVENT_CP);
 	e.rip = f->rip;

@@ -20,16 +20,41 @@ __u32 cr4_seen;
 /* Something was counted that does not wake the daemon. On a line of its own: it is written often. */
 __u32 dirty __attribute__((aligned(64)));
 
-const struct cetd_vm new_vm = {};
 const struct cetd_history new_history = {};
 
-/* Preallocated: a VM's first event must not depend on an allocation that may fail. */
+/*
+ * A VM's counters live in a slot; `slots` tells which by the VM's key, and `recent` spares the lookup: a word per
+ * hash of the key, the key's low bits and the slot in one, so that no CPU sees half of it. Slots are handed out in
+ * turn, and again as the daemon gives them back, zeroed. Nothing is allocated at a VM's first event that could
+ * fail, and the daemon reads the counters where they are.
+ */
+const volatile __u32 max_vms = 4096;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct cetd_vm);
+} vms SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
 	__type(key, __u64);
-	__type(value, struct cetd_vm);
-} vms SEC(".maps");
+	__type(value, __u32);
+} slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK);
+	__uint(max_entries, 4096);
+	__type(value, __u32);
+} free_slots SEC(".maps");
+
+__u32 next_slot;
+
+#define RECENT 2048
+__u64 recent[RECENT] __attribute__((aligned(64)));
 
 /* Allocated as VMs fault: 4.5 KiB each, and most VMs never do. */
 struct {
@@ -47,7 +72,7 @@ struct {
 
 /* Patched kernels: what is known of a vCPU's thread, for tracepoints that pass no vCPU. */
 struct thread {
-	__u64 key;       /* of the VM that it runs */
+	__u64 key;	 /* of the VM that it runs */
 	__u64 has_fault; /* an intercepted #CP is on its way back into the guest */
 };
 

@@ -4,45 +4,103 @@
 
 #include "maps.bpf.h"
 
-/* What an event counts for: the entry in `vms` and its key. */
+/* What an event counts for: a VM's slot and its key. */
 struct subject {
 	struct cetd_vm *vm;
 	__u64 key;
 };
 
-static __noinline struct cetd_vm *vm_add(__u64 key)
+/* The daemon clears it when it forgets the VM. */
+static __always_inline __u64 *recent_entry(__u64 key)
 {
-	struct cetd_vm *vm;
-	long r;
+	return recent + (key & RECENT - 1);
+}
 
-	r = bpf_map_update_elem(&vms, &key, &new_vm, BPF_NOEXIST);
-	vm = bpf_map_lookup_elem(&vms, &key);
-	if (!vm) {
-		lost(CETD_LOST_VMS_FULL);
-		return NULL;
-	}
-	if (r) /* another CPU added it first */
-		return vm;
+#define RECENT_KEY_BITS 47 /* more VMs than any kernel will number */
+
+/* What the entry of key holds, short of the slot in its low 16 bits. Never 0, as no key is. */
+static __always_inline __u64 recent_value(__u64 key)
+{
+	return ((key & (1ULL << RECENT_KEY_BITS) - 1) | key >> 63 << RECENT_KEY_BITS) << 16;
+}
+
+static __always_inline int slot_alloc(__u32 *ret)
+{
+	if (bpf_map_pop_elem(&free_slots, ret) == 0)
+		return 0;
+	*ret = __sync_fetch_and_add(&next_slot, 1);
+	if (*ret < max_vms)
+		return 0;
+	__sync_fetch_and_add(&next_slot, -1);
+	return -1;
+}
+
+/* first_ns comes last: it tells the daemon that the slot is in use and the rest is there. */
+static __always_inline void slot_init(struct cetd_vm *vm, __u64 key)
+{
 	vm->tgid = bpf_get_current_pid_tgid() >> 32;
 	vm->vm_id = key & CETD_KEY_TGID ? 0 : key;
-	vm->first_ns = bpf_ktime_get_ns();
+	barrier();
+	*(volatile __u64 *)&vm->first_ns = bpf_ktime_get_ns();
 	__sync_fetch_and_add(&control.vms, 1);
+}
+
+/* By the map; a VM that is not there yet is added if it may be. */
+static __noinline struct cetd_vm *vm_lookup(__u64 key, bool may_add)
+{
+	struct cetd_vm *vm;
+	__u32 slot, *known;
+	bool is_new = false;
+
+	known = bpf_map_lookup_elem(&slots, &key);
+	if (!known) {
+		if (!may_add)
+			return NULL;
+		if (slot_alloc(&slot) < 0) {
+			lost(CETD_LOST_VMS_FULL);
+			return NULL;
+		}
+		is_new = bpf_map_update_elem(&slots, &key, &slot, BPF_NOEXIST) == 0;
+		if (!is_new) /* another CPU was first */
+			bpf_map_push_elem(&free_slots, &slot, 0);
+		known = bpf_map_lookup_elem(&slots, &key);
+		if (!known) {
+			lost(CETD_LOST_VMS_FULL);
+			return NULL;
+		}
+	}
+	slot = *known;
+	vm = bpf_map_lookup_elem(&vms, &slot);
+	if (!vm)
+		return NULL;
+	if (is_new)
+		slot_init(vm, key);
+	*(volatile __u64 *)recent_entry(key) = recent_value(key) | slot;
 	return vm;
+}
+
+static __always_inline bool vm_get_or_find(struct subject *ret, __u64 key, bool may_add)
+{
+	__u64 entry = *(volatile __u64 *)recent_entry(key);
+	__u32 slot = entry & 0xffff;
+
+	ret->key = key;
+	ret->vm = NULL;
+	if ((entry & ~0xffffULL) == recent_value(key))
+		ret->vm = bpf_map_lookup_elem(&vms, &slot);
+	if (!ret->vm)
+		ret->vm = vm_lookup(key, may_add);
+	return ret->vm;
 }
 
 static __always_inline bool vm_find(struct subject *ret, __u64 key)
 {
-	ret->key = key;
-	ret->vm = bpf_map_lookup_elem(&vms, &key);
-	return ret->vm;
+	return vm_get_or_find(ret, key, false);
 }
 
 static __always_inline bool vm_get(struct subject *ret, __u64 key)
 {
-	if (vm_find(ret, key))
-		return true;
-	ret->vm = vm_add(key);
-	return ret->vm;
+	return vm_get_or_find(ret, key, true);
 }
 
 static __always_inline __u64 key_of_process(void)
@@ -82,6 +140,14 @@ static __always_inline __u64 key_of_thread(const struct thread *t)
 static __always_inline void count(__u64 *counter)
 {
 	__sync_fetch_and_add(counter, 1);
+}
+
+/* counters[i], i below n: as the verifier must see the bound on the very register that is added. */
+static __always_inline void count_at(__u64 *counters, __u64 i, __u64 n)
+{
+	asm volatile("" : "+r"(i));
+	if (i < n)
+		__sync_fetch_and_add(counters + i, 1);
 }
 
 enum sampling {

@@ -10,7 +10,7 @@ static __always_inline void vmcs_load_count(const struct subject *s, __u32 vcpu,
 	enum sampling sampling;
 	struct cetd_event e;
 
-	count(s->vm->counters.vmcs_load + is_nested);
+	count_at(s->vm->counters.vmcs_load, is_nested, 2);
 	if (!*(volatile __u32 *)&dirty)
 		*(volatile __u32 *)&dirty = 1;
 	/* sample_wanted() would take the wake-up: ask it only where samples are asked for. */

@@ -155,7 +155,8 @@ static enum exit_code one_transport(const struct options *o)
 	return CETCTL_USAGE;
 }
 
-static enum exit_code pick_verb(int argc, char **argv, unsigned int given, const struct verb **ret)
+static enum exit_code pick_verb(int argc, char **argv, unsigned int given, bool is_asking,
+				const struct verb **ret)
 {
 	static const struct {
 		unsigned int group;
@@ -186,7 +187,8 @@ static enum exit_code pick_verb(int argc, char **argv, unsigned int given, const
 				text_hint("see `cetctl help %s`", name);
 			return CETCTL_USAGE;
 		}
-	if (n < verb->min_args || n > verb->max_args) {
+	/* To be told of the columns takes no VM. */
+	if ((n < verb->min_args && !is_asking) || n > verb->max_args) {
 		text_error("`cetctl %s` %s", name,
 			   n > verb->max_args ? "was given too many arguments" : "needs a VM");
 		text_hint("usage: cetctl %s %s", name, verb->arguments);
@@ -268,7 +270,8 @@ enum exit_code options_parse(int argc, char **argv, struct options *ret,
 	if (!code)
 		code = one_transport(&o);
 	if (!code)
-		code = pick_verb(argc, argv, given, ret_verb);
+		code = pick_verb(argc, argv, given, o.columns && !strcmp(o.columns, "help"),
+				 ret_verb);
 	if (!code)
 		*ret = o;
 	return code;

@@ -91,9 +91,9 @@ bool table_help(const struct table *t, const struct options *options)
 	if (!options->columns || strcmp(options->columns, "help"))
 		return false;
 	s = table_new(options, stdout);
-	scols_table_new_column(s, "COLUMN", 0, 0);
-	scols_table_new_column(s, "DEFAULT", 0, 0);
-	scols_table_new_column(s, "MEANING", 0.5, SCOLS_FL_WRAP);
+	table_column(s, "COLUMN", 0, 0);
+	table_column(s, "DEFAULT", 0, 0);
+	table_column(s, "MEANING", 0.5, SCOLS_FL_WRAP);
 	for (size_t i = 0; i < t->n_columns; i++) {
 		struct libscols_line *line = scols_table_new_line(s, NULL);
 
@@ -197,6 +197,7 @@ char *table_cell(const struct table *t, const struct column *c, json_object *row
 			snprintf(buf, sizeof(buf), "%s", json_object_get_boolean(v) ? "yes" : "no");
 		break;
 	case COLUMN_TEXT:
+	case COLUMN_WORD:
 	case COLUMN_RIGHT:
 		if (v)
 			return text_clean(json_object_get_string(v));
@@ -236,6 +237,17 @@ struct libscols_table *table_new(const struct options *options, FILE *f)
 	return s;
 }
 
+/* Cells have been cleaned: smartcols must not escape the backslashes of that, or of unit names, again. */
+void table_column(struct libscols_table *s, const char *title, double width, int flags)
+{
+	struct libscols_column *c = scols_table_new_column(s, title, width, flags);
+
+	if (!c || scols_column_set_safechars(c, "\\")) {
+		text_error("out of memory");
+		exit(CETCTL_FAILURE);
+	}
+}
+
 static void add_row(struct libscols_table *s, const struct table *t, json_object *row)
 {
 	struct libscols_line *line = scols_table_new_line(s, NULL);
@@ -245,7 +257,7 @@ static void add_row(struct libscols_table *s, const struct table *t, json_object
 		char *text = table_cell(t, c, row);
 		const char *color = NULL;
 
-		if (c->kind == COLUMN_TEXT || c->kind == COLUMN_FLAG)
+		if (c->kind == COLUMN_WORD || c->kind == COLUMN_FLAG)
 			color = table_word_color(text ?: "");
 		else if (c->kind == COLUMN_ALERT && text && strcmp(text, "0") && strcmp(text, "-"))
 			color = "red";
@@ -267,13 +279,12 @@ enum exit_code table_print(FILE *f, const struct table *t, const struct options 
 	}
 	for (size_t i = 0; i < t->n_shown; i++) {
 		const struct column *c = t->shown[i];
-		int flags = c->kind == COLUMN_TEXT || c->kind == COLUMN_TIME ? SCOLS_FL_TRUNC
-									     : SCOLS_FL_RIGHT;
+		bool is_left = c->kind == COLUMN_TEXT || c->kind == COLUMN_WORD ||
+			       c->kind == COLUMN_TIME;
+		bool is_long = c->width > 0 && c->width < 1;
 
-		if (!scols_table_new_column(s, c->title, c->width, flags)) {
-			text_error("out of memory");
-			return CETCTL_FAILURE;
-		}
+		table_column(s, c->title, c->width,
+			     (is_left ? 0 : SCOLS_FL_RIGHT) | (is_long ? SCOLS_FL_TRUNC : 0));
 	}
 	for (size_t i = first; i < n && i - first < max; i++)
 		add_row(s, t, json_object_array_get_idx(rows, i));
@@ -289,8 +300,8 @@ struct libscols_table *table_pairs_new(const struct options *options)
 	struct libscols_table *s = table_new(options, stdout);
 
 	scols_table_enable_noheadings(s, true);
-	scols_table_new_column(s, "KEY", 0, SCOLS_FL_RIGHT);
-	scols_table_new_column(s, "VALUE", 0.5, SCOLS_FL_WRAP);
+	table_column(s, "KEY", 0, SCOLS_FL_RIGHT);
+	table_column(s, "VALUE", 0.5, SCOLS_FL_WRAP);
 	return s;
 }
 

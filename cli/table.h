@@ -12,7 +12,8 @@
 #include "cetctl.h"
 
 enum column_kind {
-	COLUMN_TEXT,  /* a string, coloured if it is one of the words of CET */
+	COLUMN_TEXT,  /* a string */
+	COLUMN_WORD,  /* a string, coloured as table_word_color() says */
 	COLUMN_RIGHT, /* a string or number, right-aligned */
 	COLUMN_COUNT, /* doc_sum() of the path */
 	COLUMN_ALERT, /* the same, red where not 0 */
@@ -28,7 +29,7 @@ struct column {
 	const char *path;  /* in the row's object */
 	enum column_kind kind;
 	bool is_default;
-	double width; /* hint: share of the line, or columns if 1 or more */
+	double width; /* a share of the line: cut where it is too narrow; 0: as wide as need be */
 	const char *help;
 };
 
@@ -62,6 +63,7 @@ enum exit_code table_print(FILE *f, const struct table *t, const struct options 
 
 /* A smartcols table in the house's look. */
 struct libscols_table *table_new(const struct options *options, FILE *f);
+void table_column(struct libscols_table *s, const char *title, double width, int flags);
 static inline void table_unrefp(struct libscols_table **t)
 {
 	scols_unref_table(*t);

@@ -88,10 +88,16 @@ size_t text_clip(const char *s, unsigned int width)
 	mbstate_t state = {};
 
 	while (done < length) {
+		size_t escape = s[done] == '\033' ? strcspn(s + done, "m") + 1 : 0;
 		wchar_t c;
-		size_t n = mbrtowc(&c, s + done, length - done, &state);
+		size_t n;
 		int w;
 
+		if (escape && done + escape <= length) {
+			done += escape;
+			continue;
+		}
+		n = mbrtowc(&c, s + done, length - done, &state);
 		if (n == (size_t)-1 || n == (size_t)-2 || !n)
 			break;
 		w = wcwidth(c);

@@ -19,7 +19,7 @@ char *text_clean(const char *s);
 /* The same for JSON text, where such characters only stand inside strings: \u00NN there. */
 char *text_clean_json(const char *s);
 
-/* The length in bytes of the longest start of s that is at most width columns wide. */
+/* The length in bytes of the longest start of s that is at most width columns wide; colour sequences take none. */
 size_t text_clip(const char *s, unsigned int width);
 
 /* Print text of many lines, each cleaned. */

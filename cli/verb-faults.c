@@ -11,10 +11,10 @@
 #include "text.h"
 
 static const struct column fault_columns[] = {
-	{"time", "TIME", "time_usec", COLUMN_TIME, true, 26, "when, local time"},
-	{"type", "TYPE", "type", COLUMN_TEXT, true, 18,
+	{"time", "TIME", "time_usec", COLUMN_TIME, true, 0, "when, local time"},
+	{"type", "TYPE", "type", COLUMN_TEXT, true, 0,
 	 "control_protection (by the hardware) or injected (by the host)"},
-	{"kind", "KIND", "kind", COLUMN_TEXT, true, 9, "what the processor found wrong"},
+	{"kind", "KIND", "kind", COLUMN_TEXT, true, 0, "what the processor found wrong"},
 	{"error", "ERROR", "error_code", COLUMN_RIGHT, false, 0, "error code of the exception"},
 	{"vcpu", "VCPU", "vcpu", COLUMN_RIGHT, true, 0, "vCPU"},
 	{"cpl", "CPL", "cpl", COLUMN_RIGHT, true, 0, "privilege level: 0 to 2 supervisor, 3 user"},
@@ -23,7 +23,7 @@ static const struct column fault_columns[] = {
 	{"ssp", "SSP", "ssp", COLUMN_RIGHT, true, 0, "shadow-stack pointer"},
 	{"cet", "CET", "cet", COLUMN_RIGHT, false, 0, "IA32_S_CET, at CPL 3 IA32_U_CET"},
 	{"nested", "NESTED", "nested", COLUMN_FLAG, false, 0, "taken in a nested guest"},
-	{"action", "ACTION", "action", COLUMN_TEXT, true, 8, "what was done with it"},
+	{"action", "ACTION", "action", COLUMN_WORD, true, 0, "what was done with it"},
 };
 
 static json_object *address(uint64_t v, bool is_known)

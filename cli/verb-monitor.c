@@ -14,7 +14,8 @@
 #include "doc.h"
 #include "text.h"
 
-#define LINE_BYTES_MAX 65536
+/* The daemon keeps a line within PIPE_BUF, 4096. */
+#define LINE_BYTES_MAX 16384
 
 struct monitor {
 	struct ctl *ctl;
@@ -223,11 +224,29 @@ static int on_owner(sd_bus_message *message, void *userdata, sd_bus_error *error
 	return 0;
 }
 
+/* The pipe outlives the VM. */
+static int on_removed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	struct monitor *m = userdata;
+	const char *id;
+
+	(void)error;
+	if (sd_bus_message_read(message, "s", &id) < 0 || strcmp(id, m->vm))
+		return 0;
+	text_note("the VM has ended");
+	return end(m, CETCTL_OK);
+}
+
 static int watch(struct monitor *m, int fd)
 {
 	sd_bus *bus = m->ctl->bus;
-	int r;
+	int r = 0;
 
+	if (m->vm)
+		r = sd_bus_match_signal(bus, NULL, CETD_BUS_NAME, CETD_BUS_PATH, CETD_BUS_MANAGER,
+					"VMRemoved", on_removed, m);
+	if (r < 0)
+		return r;
 	if (fd >= 0)
 		return sd_event_add_io(m->event, NULL, fd, EPOLLIN, on_pipe, m);
 	r = sd_bus_match_signal(bus, NULL, CETD_BUS_NAME, CETD_BUS_PATH, CETD_BUS_MANAGER,

@@ -9,9 +9,9 @@ static void print_coverage(const struct options *o, json_object *coverage)
 {
 	_cleanup_(table_unrefp) struct libscols_table *s = table_new(o, stdout);
 
-	scols_table_new_column(s, "FACT", 0, 0);
-	scols_table_new_column(s, "COVERAGE", 0, 0);
-	scols_table_new_column(s, "REASON", 0.5, SCOLS_FL_WRAP);
+	table_column(s, "FACT", 0, 0);
+	table_column(s, "COVERAGE", 0, 0);
+	table_column(s, "REASON", 0.5, SCOLS_FL_WRAP);
 	if (!coverage)
 		return;
 	json_object_object_foreach (coverage, fact, v) {

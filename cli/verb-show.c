@@ -63,9 +63,9 @@ static void print_matrix(const struct options *o, json_object *rows, const char 
 {
 	_cleanup_(table_unrefp) struct libscols_table *s = table_new(o, stdout);
 
-	scols_table_new_column(s, row_title, 0, 0);
+	table_column(s, row_title, 0, 0);
 	for (size_t i = 0; i < n; i++)
-		scols_table_new_column(s, titles[i], 0, SCOLS_FL_RIGHT);
+		table_column(s, titles[i], 0, SCOLS_FL_RIGHT);
 	json_object_object_foreach (rows, key, row) {
 		struct libscols_line *line = scols_table_new_line(s, NULL);
 
@@ -161,9 +161,9 @@ static void print_rips(struct ctl *ctl, const char *id)
 		return;
 	}
 	s = table_new(&ctl->options, stdout);
-	scols_table_new_column(s, "RIP", 0, SCOLS_FL_RIGHT);
-	scols_table_new_column(s, "COUNT", 0, SCOLS_FL_RIGHT);
-	scols_table_new_column(s, "AT-LEAST", 0, SCOLS_FL_RIGHT);
+	table_column(s, "RIP", 0, SCOLS_FL_RIGHT);
+	table_column(s, "COUNT", 0, SCOLS_FL_RIGHT);
+	table_column(s, "AT-LEAST", 0, SCOLS_FL_RIGHT);
 	while (sd_bus_message_read(reply, "(ttt)", &rip, &count, &overcount) > 0) {
 		struct libscols_line *line = scols_table_new_line(s, NULL);
 		char text[32];

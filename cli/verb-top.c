@@ -31,7 +31,10 @@ struct top {
 	enum exit_code code;
 };
 
-/* A line that is at most the screen's width, in colour or not, and the rest of the screen's line cleared. */
+/*
+ * Replace the screen's line, in colour or not, by at most width columns. Cleared first: to clear what
+ * is left of a full line would take its last character.
+ */
 static void put_line(FILE *f, const char *sequence, unsigned int width, const char *format, ...)
 	_printf_(4, 5);
 
@@ -52,7 +55,7 @@ static void put_line(FILE *f, const char *sequence, unsigned int width, const ch
 	if (!safe)
 		return;
 	safe[text_clip(safe, width)] = 0;
-	fprintf(f, "%s%s%s\033[K\r\n", sequence, safe, *sequence ? "\033[0m" : "");
+	fprintf(f, "\033[2K%s%s%s\r", sequence, safe, *sequence ? "\033[0m" : "");
 }
 
 static void put_header(struct top *top, FILE *f, unsigned int width)
@@ -72,6 +75,7 @@ static void put_header(struct top *top, FILE *f, unsigned int width)
 		 "cetctl top  %s  cetd %s  kernel %s  tracepoints: %s  guest CET: %s", clock,
 		 doc_text(d, "version") ?: "-", doc_text(d, "host.kernel_release") ?: "-",
 		 doc_text(d, "host.family") ?: "-", doc_text(d, "host.guest_cet") ?: "-");
+	fputc('\n', f);
 	for (size_t i = 0; i < n; i++)
 		cp += doc_number(json_object_array_get_idx(vms, i), "control_protection_total");
 	doc_sum(doc_get(d, "events_lost"), NULL, &lost);
@@ -82,6 +86,7 @@ static void put_header(struct top *top, FILE *f, unsigned int width)
 		put_line(f, "", width, "%zu VMs, %u use CET  #CP - (%s)  events lost %" PRIu64, n,
 			 vm_count_uses(vms, "yes"),
 			 doc_text(d, "host.coverage.hardware_cp.reason") ?: "unobservable", lost);
+	fputc('\n', f);
 	if (top->trouble)
 		put_line(f, alarm, width, "%s", top->trouble);
 	else if (doc_is_true(d, "replayed"))
@@ -89,6 +94,7 @@ static void put_header(struct top *top, FILE *f, unsigned int width)
 			 doc_text(d, "recording") ?: "a recording");
 	else
 		put_line(f, "", width, "%s", "");
+	fputc('\n', f);
 }
 
 /* Compose the screen, then write it at once: it never flickers and is never half old. */
@@ -119,31 +125,30 @@ static void draw(struct top *top)
 	fclose(g);
 	g = NULL;
 	for (char *line = table, *end; line && *line; line = end) {
+		bool is_last;
+
 		end = strchrnul(line, '\n');
-		fprintf(f, "%.*s\033[K\r\n", (int)(end - line), line);
-		end += *end == '\n';
+		is_last = !*end;
+		*end = 0;
+		fprintf(f, "\033[2K%.*s%s\r\n", (int)text_clip(line, width), line,
+			top->ctl->options.is_color ? "\033[0m" : "");
+		end += !is_last;
 	}
 	fputs("\033[J", f);
 	if (height > 5) {
 		fprintf(f, "\033[%u;1H", height);
-		fflush(f);
 		put_line(f, "", width,
-			 "q quit  < > sort by: %s%s  R reverse  c #CP  r #CP/s  m MSR  n name  "
-			 "%zu-%zu of %zu",
-			 t->sort ? t->sort->title : "-", t->is_descending ? " (desc)" : "",
+			 "%zu-%zu of %zu  sort by: %s%s  q quit  < > column  R reverse  c #CP  "
+			 "r #CP/s  m MSR  n name",
 			 n ? top->scroll + 1 : 0, top->scroll + room < n ? top->scroll + room : n,
-			 n);
-		fflush(f);
-		size -= 2; /* the last line must not scroll the screen */
+			 n, t->sort ? t->sort->title : "-", t->is_descending ? " (desc)" : "");
 	}
 out:
 	if (g)
 		fclose(g);
 	if (f) {
-		size_t wanted = size;
-
 		fclose(f);
-		fwrite(screen, 1, wanted, stdout);
+		fwrite(screen, 1, size, stdout);
 		fflush(stdout);
 	}
 	free(screen);

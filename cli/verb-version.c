@@ -35,10 +35,11 @@ enum exit_code verb_version(struct ctl *ctl, int argc, char **argv)
 	if (ctl->options.json != JSON_OFF) {
 		o = json_object_new_object();
 		json_object_object_add(o, "cetctl", json_object_new_string(CETD_VERSION));
-		json_object_object_add(o, "cetd", version ? json_object_new_string(version) : NULL);
+		if (version)
+			json_object_object_add(o, "daemon", json_object_new_string(version));
 		return doc_print(stdout, o, ctl->options.json);
 	}
 	safe = version ? text_clean(version) : NULL;
-	printf("cetctl %s\ncetd %s\n", CETD_VERSION, safe ?: "does not answer");
+	printf("cetctl %s\ndaemon %s\n", CETD_VERSION, safe ?: "does not answer");
 	return CETCTL_OK;
 }

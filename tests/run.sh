@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Run test programs and count their checks: run.sh PROGRAM... Each prints a line a check, `ok NAME`,
 # `not ok NAME: why` or `skip NAME: reason` (cmocka's TAP is the same), and may print anything else.
+# `sanitized:PROGRAM` runs it with BUILD set to the sanitized build, $BUILD/asan.
 # A program that fails without a `not ok`, prints no check at all or runs into the time limit counts as failed.
 set -u
 logs=${BUILD:-build}/test-logs
@@ -14,9 +15,18 @@ echo "on: Linux $(uname -r), $(. /etc/os-release && echo "$PRETTY_NAME"), $(id -
 	"/dev/kvm $([ -w /dev/kvm ] && echo usable || echo absent)," \
 	"BTF $([ -e /sys/kernel/btf/vmlinux ] && echo present || echo absent)"
 
+export BUILD=${BUILD:-build}
+plain=$BUILD
 for program; do
-	name=${program#"${BUILD:-build}"/}
-	log=$logs/$(tr / - <<<"$name").log
+	name=${program#"$plain"/}
+	BUILD=$plain
+	case $program in
+	sanitized:*)
+		BUILD=$plain/asan
+		program=${program#sanitized:}
+		;;
+	esac
+	log=$logs/$(tr /: -- <<<"$name").log
 	start=$SECONDS
 	CMOCKA_MESSAGE_OUTPUT=tap timeout -k 10 "$limit" "$program" >"$log" 2>&1 </dev/null
 	status=$?
@@ -33,7 +43,7 @@ for program; do
 		bad=1 why="it checked nothing"
 	fi
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
-	printf '%-44s %3d passed, %d failed, %d skipped  (%ds)%s\n' "$name" "$ok" "$bad" "$skip" \
+	printf '%-50s %3d passed, %d failed, %d skipped  (%ds)%s\n' "$name" "$ok" "$bad" "$skip" \
 		$((SECONDS - start)) "${why:+  $why}"
 	grep -E '^skip |^ok .*# SKIP' "$log" | sed 's/^/    /'
 	if [ "$bad" -gt 0 ]; then

@@ -343,8 +343,7 @@ DEFINE_CLEANUP(struct http *, http_free)
 
 int http_new(sd_event *event, const struct http_params *params, struct http **ret)
 {
-	_cleanup_(http_freep)
-	struct http *h = NULL;
+	_cleanup_(http_freep) struct http *h = NULL;
 	int fd, r;
 
 	if (params->listen_fd < 0 && !strcmp(params->address, "off")) {
@@ -374,6 +373,7 @@ int http_new(sd_event *event, const struct http_params *params, struct http **re
 	r = http_attach(h, event);
 	if (r < 0)
 		return r;
+	log_info("Serving metrics on %s", h->address);
 	*ret = take_ptr(h);
 	return 0;
 }

@@ -147,8 +147,7 @@ bool listen_address_is_local(const struct listen_address *a)
 static int clear_stale(const struct listen_address *a)
 {
 	const char *path = ((const struct sockaddr_un *)&a->sockaddr)->sun_path;
-	_cleanup_(closep)
-	int fd = -1;
+	_cleanup_(closep) int fd = -1;
 	struct stat st;
 
 	if (lstat(path, &st) < 0)
@@ -173,7 +172,7 @@ static int log_listen_error(int r, const struct listen_address *a)
 	listen_address_to_string(a, text);
 	if (r == -EADDRINUSE)
 		advice = ": another process has it; find it with \"ss -lxtnp\" and stop it, or "
-			 "choose another metrics address";
+			 "choose another (metrics.listen in cetd.conf, or --metrics)";
 	else if (r == -EADDRNOTAVAIL)
 		advice = ": no interface of this host has it; choose one that \"ip address\" shows";
 	else if (r == -EEXIST)
@@ -189,8 +188,7 @@ static int log_listen_error(int r, const struct listen_address *a)
 static int open_socket(const struct listen_address *a)
 {
 	const int on = 1;
-	_cleanup_(closep)
-	int fd = socket(a->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_(closep) int fd = socket(a->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -errno;
@@ -222,8 +220,7 @@ static int get_bound(int fd, struct listen_address *ret)
 
 int listen_open(const struct listen_address *a, bool may_be_remote, struct listen_address *bound)
 {
-	_cleanup_(closep)
-	int fd = -1;
+	_cleanup_(closep) int fd = -1;
 	char text[LISTEN_TEXT_MAX];
 	int r;
 
@@ -233,8 +230,8 @@ int listen_open(const struct listen_address *a, bool may_be_remote, struct liste
 			return log_error_errno(
 				EPERM,
 				"Refusing to serve metrics on %s: other hosts could read the names "
-				"of all VMs; use a loopback address or unix:/PATH, or allow remote "
-				"metrics in the configuration",
+				"of all VMs; use a loopback address or unix:/PATH, or set "
+				"metrics.allow_remote to true in cetd.conf",
 				text);
 		log_notice("Serving metrics on %s: other hosts may read them, unencrypted", text);
 	}

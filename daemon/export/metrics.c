@@ -1,62 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The table of metric families, and how each is read off the model. */
+/* Write metric families as Prometheus text 0.0.4 or OpenMetrics 1.0. */
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
-#include "cetd/names.h"
-
-#include "export/metrics.h"
-#include "export/text.h"
+#include "export/metrics-internal.h"
 #include "util/macro.h"
-
-enum family_type {
-	FAMILY_GAUGE,
-	FAMILY_COUNTER,
-	FAMILY_INFO,
-	_FAMILY_TYPE_MAX,
-};
-
-/* A VM and where its escaped label stands: it is written thousands of times, and escaped once. */
-struct labelled_vm {
-	const struct vm *vm;
-	size_t label, label_size;
-};
-
-struct writer {
-	struct text text;
-	enum metrics_format format;
-	const struct model *model;
-	const struct metrics_context *context;
-	const struct family *family;
-	struct text labels;
-	struct labelled_vm *vms;
-	size_t n_vms;
-	bool has_header; /* of the family being written */
-	bool has_label;	 /* of the sample being written */
-};
-
-/* One of write and write_vm is set; the latter is called for each VM, where the kernel shows the fact. */
-struct family {
-	const char *name; /* without _total and _info */
-	enum family_type type;
-	const char *unit; /* the end of the name, where that is a unit */
-	const char *help; /* no quote, backslash or newline */
-	void (*write)(struct writer *w);
-	void (*write_vm)(struct writer *w, const struct labelled_vm *v);
-	enum cetd_fact fact;
-	bool needs_fact;
-};
 
 static const char *const type_names[_METRICS_FORMAT_MAX][_FAMILY_TYPE_MAX] = {
 	[METRICS_FORMAT_TEXT] = {"gauge", "counter", "gauge"},
 	[METRICS_FORMAT_OPENMETRICS] = {"gauge", "counter", "info"},
 };
 static const char *const suffixes[_FAMILY_TYPE_MAX] = {"", "_total", "_info"};
-
-static const char *const http_codes[_METRICS_HTTP_CODE_MAX] = {"200", "404", "405",
-							       "413", "500", "503"};
-static const char *const http_drops[_METRICS_HTTP_DROP_MAX] = {"evicted", "deadline", "no_request"};
 
 static void write_header_line(struct writer *w, const char *keyword, const char *value)
 {
@@ -74,7 +28,7 @@ static void write_header_line(struct writer *w, const char *keyword, const char 
 	text_puts(&w->text, "\n");
 }
 
-static void sample_begin(struct writer *w, const struct labelled_vm *v)
+void sample_begin(struct writer *w, const struct labelled_vm *v)
 {
 	const struct family *f = w->family;
 
@@ -85,21 +39,32 @@ static void sample_begin(struct writer *w, const struct labelled_vm *v)
 			write_header_line(w, "UNIT", f->unit);
 		w->has_header = true;
 	}
-	text_puts(&w->text, f->name);
-	text_puts(&w->text, suffixes[f->type]);
+	text_append(&w->text, w->head, w->head_size);
 	w->has_label = v;
 	if (v)
 		text_append(&w->text, w->labels.data + v->label, v->label_size);
 }
 
-static void sample_label(struct writer *w, const char *name, const char *value)
+static void sample_begin_label(struct writer *w, const char *name)
 {
 	text_append(&w->text, w->has_label ? "," : "{", 1);
 	text_puts(&w->text, name);
 	text_append(&w->text, "=\"", 2);
+	w->has_label = true;
+}
+
+void sample_label(struct writer *w, const char *name, const char *value)
+{
+	sample_begin_label(w, name);
 	text_label_value(&w->text, value);
 	text_append(&w->text, "\"", 1);
-	w->has_label = true;
+}
+
+void sample_word(struct writer *w, const char *name, const char *word)
+{
+	sample_begin_label(w, name);
+	text_puts(&w->text, word);
+	text_append(&w->text, "\"", 1);
 }
 
 static void sample_end_labels(struct writer *w)
@@ -108,380 +73,38 @@ static void sample_end_labels(struct writer *w)
 	text_append(&w->text, " ", w->has_label ? 0 : 1);
 }
 
-static void sample_end(struct writer *w, uint64_t value)
+void sample_end(struct writer *w, uint64_t value)
 {
 	sample_end_labels(w);
 	text_u64(&w->text, value);
 	text_append(&w->text, "\n", 1);
 }
 
-static void sample_end_seconds(struct writer *w, uint64_t ns)
+void sample_end_seconds(struct writer *w, uint64_t ns)
 {
 	sample_end_labels(w);
 	text_seconds(&w->text, ns);
 	text_append(&w->text, "\n", 1);
 }
 
-static void sample(struct writer *w, uint64_t value)
+void sample_value(struct writer *w, uint64_t value)
 {
 	sample_begin(w, NULL);
 	sample_end(w, value);
 }
 
-static void sample_with(struct writer *w, const char *name, const char *label, uint64_t value)
+void sample_with(struct writer *w, const char *name, const char *label, uint64_t value)
 {
 	sample_begin(w, NULL);
 	sample_label(w, name, label);
 	sample_end(w, value);
 }
 
-static void vm_sample(struct writer *w, const struct labelled_vm *v, uint64_t value)
+void sample_vm_value(struct writer *w, const struct labelled_vm *v, uint64_t value)
 {
 	sample_begin(w, v);
 	sample_end(w, value);
 }
-
-static void write_build(struct writer *w)
-{
-	char abi[12];
-
-	snprintf(abi, sizeof(abi), "%d", CETD_ABI_VERSION);
-	sample_begin(w, NULL);
-	sample_label(w, "version", w->context->version);
-	sample_label(w, "abi", abi);
-	sample_end(w, 1);
-}
-
-static void write_host(struct writer *w)
-{
-	const struct cetd_host *host = &w->model->host;
-
-	if (!w->model->has_host)
-		return;
-	sample_begin(w, NULL);
-	sample_label(w, "kernel_release", host->kernel_release);
-	sample_label(w, "kvm_vendor", host->kvm_vendor);
-	sample_label(w, "family", cetd_family_to_string((int)host->family));
-	sample_label(w, "guest_cet", cetd_guest_cet_to_string((int)host->guest_cet));
-	sample_end(w, 1);
-}
-
-static void write_coverage(struct writer *w)
-{
-	if (!w->model->has_host)
-		return;
-	for (int fact = 0; fact < _CETD_FACT_MAX; fact++)
-		for (int state = 0; state < _CETD_COVERAGE_MAX; state++) {
-			sample_begin(w, NULL);
-			sample_label(w, "fact", cetd_fact_to_string(fact));
-			sample_label(w, "state", cetd_coverage_to_string(state));
-			sample_end(w, w->model->host.facts[fact].state == (__u32)state);
-		}
-}
-
-static void write_replayed(struct writer *w)
-{
-	sample(w, w->model->is_replayed);
-}
-
-static void write_vms(struct writer *w)
-{
-	sample(w, w->model->n_vms);
-}
-
-static void write_vms_refused(struct writer *w)
-{
-	sample(w, w->model->vms_refused);
-}
-
-static void write_events_received(struct writer *w)
-{
-	sample(w, w->model->events);
-}
-
-static void write_events_lost(struct writer *w)
-{
-	for (int reason = 0; reason < _CETD_LOST_MAX; reason++)
-		sample_with(w, "reason", cetd_lost_to_string(reason), w->model->lost[reason]);
-}
-
-static bool has_maps(const struct writer *w)
-{
-	return w->model->has_host && w->model->host.family != CETD_FAMILY_NONE;
-}
-
-static void write_map_entries(struct writer *w)
-{
-	if (has_maps(w))
-		sample(w, w->model->map_entries);
-}
-
-static void write_map_capacity(struct writer *w)
-{
-	if (has_maps(w))
-		sample(w, w->model->host.map_capacity);
-}
-
-static void write_program_run(struct writer *w)
-{
-	for (size_t i = 0; i < w->context->n_programs; i++) {
-		sample_begin(w, NULL);
-		sample_label(w, "program", w->context->programs[i].name);
-		sample_end_seconds(w, w->context->programs[i].run_ns);
-	}
-}
-
-static void write_program_runs(struct writer *w)
-{
-	for (size_t i = 0; i < w->context->n_programs; i++)
-		sample_with(w, "program", w->context->programs[i].name,
-			    w->context->programs[i].runs);
-}
-
-static void write_scrape_duration(struct writer *w)
-{
-	if (!w->context->http || !w->context->http->scrape_ns)
-		return;
-	sample_begin(w, NULL);
-	sample_end_seconds(w, w->context->http->scrape_ns);
-}
-
-static void write_http_connections(struct writer *w)
-{
-	if (w->context->http)
-		sample(w, w->context->http->connections);
-}
-
-static void write_http_accepted(struct writer *w)
-{
-	if (w->context->http)
-		sample(w, w->context->http->accepted);
-}
-
-static void write_http_dropped(struct writer *w)
-{
-	for (int i = 0; w->context->http && i < _METRICS_HTTP_DROP_MAX; i++)
-		sample_with(w, "reason", http_drops[i], w->context->http->dropped[i]);
-}
-
-static void write_http_responses(struct writer *w)
-{
-	for (int i = 0; w->context->http && i < _METRICS_HTTP_CODE_MAX; i++)
-		sample_with(w, "code", http_codes[i], w->context->http->responses[i]);
-}
-
-static void write_process_cpu(struct writer *w)
-{
-	if (!w->context->process)
-		return;
-	sample_begin(w, NULL);
-	sample_end_seconds(w, w->context->process->cpu_ns);
-}
-
-static void write_process_start(struct writer *w)
-{
-	if (!w->context->process)
-		return;
-	sample_begin(w, NULL);
-	sample_end_seconds(w, w->context->process->start_usec * NSEC_PER_USEC);
-}
-
-static void write_process_resident(struct writer *w)
-{
-	if (w->context->process)
-		sample(w, w->context->process->resident_bytes);
-}
-
-static void write_process_virtual(struct writer *w)
-{
-	if (w->context->process)
-		sample(w, w->context->process->virtual_bytes);
-}
-
-static void write_process_open_fds(struct writer *w)
-{
-	if (w->context->process)
-		sample(w, w->context->process->open_fds);
-}
-
-static void write_process_max_fds(struct writer *w)
-{
-	if (w->context->process && w->context->process->max_fds != UINT64_MAX)
-		sample(w, w->context->process->max_fds);
-}
-
-static void write_vm_info(struct writer *w, const struct labelled_vm *v)
-{
-	const struct cetd_identity *identity = &v->vm->identity;
-
-	sample_begin(w, v);
-	sample_label(w, "name", identity->name);
-	sample_label(w, "uuid", identity->uuid);
-	sample_label(w, "unit", identity->unit);
-	sample_label(w, "vmm", identity->vmm);
-	sample_end(w, 1);
-}
-
-static void write_vm_attribution(struct writer *w, const struct labelled_vm *v)
-{
-	sample_begin(w, v);
-	sample_label(w, "attribution",
-		     cetd_attribution_to_string((int)v->vm->identity.attribution));
-	sample_end(w, 1);
-}
-
-static void write_vm_cp(struct writer *w, const struct labelled_vm *v)
-{
-	for (int kind = 0; kind < _CETD_KIND_MAX; kind++)
-		for (int privilege = 0; privilege < _CETD_PRIVILEGE_MAX; privilege++) {
-			sample_begin(w, v);
-			sample_label(w, "kind", cetd_kind_to_string(kind));
-			sample_label(w, "privilege", cetd_privilege_to_string(privilege));
-			sample_end(w, v->vm->kernel.counters.cp[kind][privilege]);
-		}
-}
-
-static void write_vm_injected(struct writer *w, const struct labelled_vm *v)
-{
-	vm_sample(w, v, v->vm->kernel.counters.injected);
-}
-
-/* 32 combinations, of which a guest that boots uses a few: only those are written. */
-static void write_vm_msr(struct writer *w, const struct labelled_vm *v)
-{
-	const struct cetd_counters *c = &v->vm->kernel.counters;
-
-	for (int msr = 0; msr < _CETD_MSR_MAX; msr++)
-		for (int op = 0; op < _CETD_OP_MAX; op++)
-			for (int result = 0; result < _CETD_RESULT_MAX; result++) {
-				if (!c->msr[msr][op][result])
-					continue;
-				sample_begin(w, v);
-				sample_label(w, "msr", cetd_msr_infos[msr].name);
-				sample_label(w, "op", cetd_op_to_string(op));
-				sample_label(w, "result", cetd_result_to_string(result));
-				sample_end(w, c->msr[msr][op][result]);
-			}
-}
-
-static void write_vm_host_msr(struct writer *w, const struct labelled_vm *v)
-{
-	for (int op = 0; op < _CETD_OP_MAX; op++) {
-		if (!v->vm->kernel.counters.host_msr[op])
-			continue;
-		sample_begin(w, v);
-		sample_label(w, "op", cetd_op_to_string(op));
-		sample_end(w, v->vm->kernel.counters.host_msr[op]);
-	}
-}
-
-static void write_vm_cr4(struct writer *w, const struct labelled_vm *v)
-{
-	static const char *const ops[] = {"clear", "set"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
-		if (!v->vm->kernel.counters.cr4_cet[i])
-			continue;
-		sample_begin(w, v);
-		sample_label(w, "op", ops[i]);
-		sample_end(w, v->vm->kernel.counters.cr4_cet[i]);
-	}
-}
-
-static void write_vm_vmcs(struct writer *w, const struct labelled_vm *v)
-{
-	const struct cetd_counters *c = &v->vm->kernel.counters;
-
-	vm_sample(w, v, c->vmcs_load[0] + c->vmcs_load[1]);
-}
-
-static void write_vm_samples_dropped(struct writer *w, const struct labelled_vm *v)
-{
-	if (v->vm->kernel.counters.samples_dropped)
-		vm_sample(w, v, v->vm->kernel.counters.samples_dropped);
-}
-
-#define SHOWN(f) .needs_fact = true, .fact = (f)
-
-static const struct family families[] = {
-	{"cetd_build", FAMILY_INFO, NULL, "The running cetd: its version and that of its BPF ABI.",
-	 .write = write_build},
-	{"cetd_host", FAMILY_INFO, NULL,
-	 "The host: kernel, kind of KVM, tracepoints in use, and whether KVM offers CET to guests.",
-	 .write = write_host},
-	{"cetd_replayed", FAMILY_GAUGE, NULL,
-	 "1 where all figures come from a recording, 0 where they come from this host.",
-	 .write = write_replayed},
-	{"cetd_coverage", FAMILY_GAUGE, NULL,
-	 "How far this kernel shows a fact: 1 for the state that holds, 0 for the others.",
-	 .write = write_coverage},
-	{"cetd_vms", FAMILY_GAUGE, NULL, "VMs known.", .write = write_vms},
-	{"cetd_vms_refused", FAMILY_COUNTER, NULL,
-	 "VMs left out because as many as allowed were known already.", .write = write_vms_refused},
-	{"cetd_events_received", FAMILY_COUNTER, NULL,
-	 "Events that reached the daemon one by one; counters do not depend on them.",
-	 .write = write_events_received},
-	{"cetd_events_lost", FAMILY_COUNTER, NULL,
-	 "Events, fault records and samples that could not be kept, by reason.",
-	 .write = write_events_lost},
-	{"cetd_map_entries", FAMILY_GAUGE, NULL, "VMs in the BPF map.", .write = write_map_entries},
-	{"cetd_map_capacity", FAMILY_GAUGE, NULL, "VMs that the BPF map has room for.",
-	 .write = write_map_capacity},
-	{"cetd_bpf_program_run_seconds", FAMILY_COUNTER, "seconds",
-	 "Time spent in a BPF program, while the kernel keeps BPF statistics.",
-	 .write = write_program_run},
-	{"cetd_bpf_program_runs", FAMILY_COUNTER, NULL,
-	 "Runs of a BPF program, while the kernel keeps BPF statistics.",
-	 .write = write_program_runs},
-	{"cetd_vm", FAMILY_INFO, NULL, "What a VM is; join on vm.", .write_vm = write_vm_info},
-	{"cetd_vm_attribution", FAMILY_GAUGE, NULL,
-	 "How events are told to be of this VM; ambiguous: of all VMs in its process.",
-	 .write_vm = write_vm_attribution},
-	{"cetd_vm_control_protection_faults", FAMILY_COUNTER, NULL,
-	 "Control-protection exceptions raised by the CPU in the guest.", .write_vm = write_vm_cp,
-	 SHOWN(CETD_FACT_HARDWARE_CP)},
-	{"cetd_vm_injected_control_protection", FAMILY_COUNTER, NULL,
-	 "Control-protection exceptions injected by the host.", .write_vm = write_vm_injected,
-	 SHOWN(CETD_FACT_INJECTED_CP)},
-	{"cetd_vm_cet_msr_accesses", FAMILY_COUNTER, NULL,
-	 "Accesses of the guest to CET MSRs; combinations never seen have no series.",
-	 .write_vm = write_vm_msr, SHOWN(CETD_FACT_CET_MSR)},
-	{"cetd_vm_host_cet_msr_accesses", FAMILY_COUNTER, NULL,
-	 "Accesses of the VMM to CET MSRs; no series before the first.",
-	 .write_vm = write_vm_host_msr, SHOWN(CETD_FACT_CET_MSR)},
-	{"cetd_vm_cr4_cet_writes", FAMILY_COUNTER, NULL,
-	 "Writes of CR4 by the guest that set or clear CR4.CET; no series before the first.",
-	 .write_vm = write_vm_cr4, SHOWN(CETD_FACT_CR4_CET)},
-	{"cetd_vm_vmcs_loads", FAMILY_COUNTER, NULL,
-	 "Times that a VMCS of the VM, its own or a nested one, became current on a CPU.",
-	 .write_vm = write_vm_vmcs, SHOWN(CETD_FACT_VMCS_LOAD)},
-	{"cetd_vm_samples_dropped", FAMILY_COUNTER, NULL,
-	 "Events of the VM that were counted but not passed on; no series before the first.",
-	 .write_vm = write_vm_samples_dropped},
-	{"cetd_scrape_duration_seconds", FAMILY_GAUGE, "seconds",
-	 "Time that the scrape before this one took to prepare.", .write = write_scrape_duration},
-	{"cetd_http_connections", FAMILY_GAUGE, NULL, "HTTP connections open now.",
-	 .write = write_http_connections},
-	{"cetd_http_connections_accepted", FAMILY_COUNTER, NULL, "HTTP connections accepted.",
-	 .write = write_http_accepted},
-	{"cetd_http_connections_dropped", FAMILY_COUNTER, NULL,
-	 "HTTP connections that were cut, or that ended without a sound request, by reason.",
-	 .write = write_http_dropped},
-	{"cetd_http_responses", FAMILY_COUNTER, NULL, "HTTP responses by status code.",
-	 .write = write_http_responses},
-	{"process_cpu_seconds", FAMILY_COUNTER, "seconds", "User and system time spent by cetd.",
-	 .write = write_process_cpu},
-	{"process_resident_memory_bytes", FAMILY_GAUGE, "bytes", "Resident memory of cetd.",
-	 .write = write_process_resident},
-	{"process_virtual_memory_bytes", FAMILY_GAUGE, "bytes", "Virtual memory of cetd.",
-	 .write = write_process_virtual},
-	{"process_start_time_seconds", FAMILY_GAUGE, "seconds",
-	 "When cetd started, since the epoch.", .write = write_process_start},
-	{"process_open_fds", FAMILY_GAUGE, NULL, "File descriptors that cetd has open.",
-	 .write = write_process_open_fds},
-	{"process_max_fds", FAMILY_GAUGE, NULL, "File descriptors that cetd may have open.",
-	 .write = write_process_max_fds},
-};
 
 static int label_vms(struct writer *w)
 {
@@ -507,6 +130,9 @@ static void write_family(struct writer *w, const struct family *f)
 {
 	w->family = f;
 	w->has_header = false;
+	w->head_size =
+		(size_t)snprintf(w->head, sizeof(w->head), "%s%s", f->name, suffixes[f->type]);
+	assert(w->head_size < sizeof(w->head));
 	if (f->write) {
 		f->write(w);
 		return;
@@ -533,8 +159,8 @@ int metrics_render(const struct model *m, const struct metrics_context *context,
 	assert(format >= 0 && format < _METRICS_FORMAT_MAX);
 	r = label_vms(&w);
 	if (r >= 0) {
-		for (size_t i = 0; i < ARRAY_SIZE(families); i++)
-			write_family(&w, &families[i]);
+		for (size_t i = 0; i < metrics_n_families; i++)
+			write_family(&w, &metrics_families[i]);
 		if (format == METRICS_FORMAT_OPENMETRICS)
 			text_puts(&w.text, "# EOF\n");
 		r = text_take(&w.text, ret_text, ret_size);

@@ -51,8 +51,7 @@ int process_stats_parse(const char *text, uint64_t ticks_per_second, uint64_t pa
 
 static int read_stat(char *text, size_t size)
 {
-	_cleanup_(closep)
-	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	_cleanup_(closep) int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)
@@ -66,8 +65,7 @@ static int read_stat(char *text, size_t size)
 
 static int count_fds(uint64_t *ret)
 {
-	_cleanup_(closedirp)
-	DIR *d = opendir("/proc/self/fd");
+	_cleanup_(closedirp) DIR *d = opendir("/proc/self/fd");
 	uint64_t n = 0;
 
 	if (!d)

@@ -2,7 +2,6 @@
 /* A growing text with the escapes that the exported formats need. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "export/text.h"
 #include "util/macro.h"
@@ -10,7 +9,7 @@
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
-static bool text_grow(struct text *t, size_t size)
+bool text_grow(struct text *t, size_t size)
 {
 	size_t wanted = MAX(t->allocated, (size_t)4096);
 	char *data;
@@ -27,19 +26,6 @@ static bool text_grow(struct text *t, size_t size)
 	t->data = data;
 	t->allocated = wanted;
 	return true;
-}
-
-void text_append(struct text *t, const char *s, size_t size)
-{
-	if (t->allocated - t->size < size && !text_grow(t, size))
-		return;
-	memcpy(t->data + t->size, s, size);
-	t->size += size;
-}
-
-void text_puts(struct text *t, const char *s)
-{
-	text_append(t, s, strlen(s));
 }
 
 void text_u64(struct text *t, uint64_t v)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* All zero is an empty text. Out of memory is remembered and told by text_take(). */
 struct text {
@@ -13,8 +14,22 @@ struct text {
 	bool has_failed;
 };
 
-void text_append(struct text *t, const char *s, size_t size);
-void text_puts(struct text *t, const char *s);
+/* Make room for size more bytes; false when out of memory. */
+bool text_grow(struct text *t, size_t size);
+
+static inline void text_append(struct text *t, const char *s, size_t size)
+{
+	if (!size || (t->allocated - t->size < size && !text_grow(t, size)))
+		return;
+	memcpy(t->data + t->size, s, size);
+	t->size += size;
+}
+
+static inline void text_puts(struct text *t, const char *s)
+{
+	text_append(t, s, strlen(s));
+}
+
 void text_u64(struct text *t, uint64_t v);
 
 /* Nanoseconds as decimal seconds, without trailing zeros. */

@@ -25,7 +25,6 @@
 #define ROUNDS_PER_SECOND (USEC_PER_SEC / RING_INTERVAL_USEC)
 #define COUNTERS_INTERVAL_USEC USEC_PER_SEC
 #define REAP_INTERVAL_USEC (15 * USEC_PER_SEC)
-#define BATCH 256U
 
 /* A VM as it was last sent. */
 struct sent {
@@ -41,15 +40,12 @@ struct events {
 	struct ring_buffer *ring;
 	sd_event_source *wake, *ring_timer, *counters_timer, *reap_timer;
 	struct sent *sent;
-	__u64 *keys;         /* BATCH */
-	struct cetd_vm *vms; /* BATCH */
 	struct cetd_lost_message lost;
-	uint32_t max_vms;
 	uint32_t sample_mask;
 	bool is_in_root_pidns; /* the programs' process ids mean the same here */
-	bool has_news;         /* something was sent since the last SETTLED */
+	bool has_news;	       /* something was sent since the last SETTLED */
 	bool has_samples;      /* the ring buffer held something in this round */
-	int error;             /* of the sink, met in a callback of libbpf's */
+	int error;	       /* of the sink, met in a callback of libbpf's */
 };
 
 static uint64_t now_ns(void)
@@ -102,7 +98,8 @@ static int events_send_history(struct events *e, __u64 key)
 {
 	struct cetd_history_message m = {.key = key};
 
-	if (bpf_map_lookup_elem(bpf_map__fd(e->programs.skel->maps.histories), &key, &m.history) < 0)
+	if (bpf_map_lookup_elem(bpf_map__fd(e->programs.skel->maps.histories), &key, &m.history) <
+	    0)
 		return 0; /* none could be allocated: counted as lost */
 	return events_send(e, CETD_MESSAGE_HISTORY, &m, sizeof(m));
 }
@@ -113,37 +110,37 @@ static bool faults_differ(const struct cetd_vm *a, const struct cetd_vm *b)
 	       a->counters.injected != b->counters.injected;
 }
 
-/* Returns 1 if the VM has news, which were sent. */
-static int events_send_vm(struct events *e, __u64 key, const struct cetd_vm *vm)
+/* Returns 1 if the VM has news, which were sent. The programs go on counting meanwhile: look at a copy. */
+static int events_send_vm(struct events *e, const struct cetd_vm *vm)
 {
-	struct cetd_counters_message m = {.key = key, .vm = *vm};
+	struct cetd_counters_message m = {.vm = *vm};
 	struct sent *s;
 	bool has_faults;
 	int r;
 
-	HASH_FIND(hh, e->sent, &key, sizeof(key), s);
-	if (s && !memcmp(&s->vm.counters, &vm->counters, sizeof(vm->counters)))
+	m.key = vm_key(&m.vm);
+	HASH_FIND(hh, e->sent, &m.key, sizeof(m.key), s);
+	if (s && !memcmp(&s->vm.counters, &m.vm.counters, sizeof(m.vm.counters)))
 		return 0;
 	if (!s) {
 		s = calloc(1, sizeof(*s));
 		if (!s)
 			return -ENOMEM;
-		s->key = key;
+		s->key = m.key;
 		HASH_ADD(hh, e->sent, key, sizeof(s->key), s);
 	}
-	has_faults = faults_differ(&s->vm, vm);
-	s->vm = *vm;
+	has_faults = faults_differ(&s->vm, &m.vm);
+	s->vm = m.vm;
 	r = events_send(e, CETD_MESSAGE_COUNTERS, &m, sizeof(m));
 	if (r >= 0 && has_faults)
-		r = events_send_history(e, key);
+		r = events_send_history(e, m.key);
 	return r < 0 ? r : 1;
 }
 
 static int events_send_lost(struct events *e)
 {
 	const struct cetd_control *c = events_control(e);
-	struct cetd_lost_message m = {
-		.map_entries = __atomic_load_n(&c->vms, __ATOMIC_RELAXED)};
+	struct cetd_lost_message m = {.map_entries = __atomic_load_n(&c->vms, __ATOMIC_RELAXED)};
 
 	for (int i = 0; i < _CETD_LOST_MAX; i++)
 		m.lost[i] = __atomic_load_n(&c->lost[i], __ATOMIC_RELAXED);
@@ -158,28 +155,24 @@ static int events_settle(struct events *e)
 	return e->has_news ? events_send(e, CETD_MESSAGE_SETTLED, NULL, 0) : 0;
 }
 
-/* Returns how many VMs have news, all sent. */
+/* Returns how many VMs have news, all sent. Slots are in use from the first on, but for those given back. */
 static int events_read(struct events *e)
 {
-	int fd = bpf_map__fd(e->programs.skel->maps.vms), n_news = 0, r, end = 0;
-	__u64 position = 0;
-	bool is_first = true;
+	const struct cetd_bpf__bss *bss = e->programs.skel->bss;
+	uint32_t n_slots;
+	int n_news = 0, r;
 
 	__atomic_store_n(&e->programs.skel->bss->dirty, 0, __ATOMIC_SEQ_CST);
-	while (!end) {
-		__u32 n = BATCH;
+	n_slots = MIN(__atomic_load_n(&bss->next_slot, __ATOMIC_SEQ_CST), e->programs.max_vms);
+	for (uint32_t i = 0; i < n_slots; i++) {
+		struct cetd_vm *vm = e->programs.vms + i;
 
-		end = bpf_map_lookup_batch(fd, is_first ? NULL : &position, &position, e->keys,
-					   e->vms, &n, NULL);
-		if (end < 0 && end != -ENOENT)
-			return end;
-		is_first = false;
-		for (__u32 i = 0; i < n; i++) {
-			r = events_send_vm(e, e->keys[i], e->vms + i);
-			if (r < 0)
-				return r;
-			n_news += r;
-		}
+		if (!__atomic_load_n(&vm->first_ns, __ATOMIC_ACQUIRE))
+			continue;
+		r = events_send_vm(e, vm);
+		if (r < 0)
+			return r;
+		n_news += r;
 	}
 	r = events_send_lost(e);
 	return r < 0 ? r : n_news;
@@ -281,7 +274,7 @@ static int on_reap_timer(sd_event_source *s, _unused_ uint64_t usec, void *userd
 	struct sent *v, *next;
 	int r = 0;
 
-	HASH_ITER(hh, e->sent, v, next) {
+	HASH_ITER (hh, e->sent, v, next) {
 		bool was_dead = v->is_dead;
 		__u64 key = v->key;
 
@@ -343,12 +336,7 @@ int events_new(sd_event *event, const struct events_params *params, const struct
 	if (!e)
 		return -ENOMEM;
 	e->sink = *sink;
-	e->max_vms = params->max_vms;
 	e->is_in_root_pidns = in_root_pidns();
-	e->keys = calloc(BATCH, sizeof(*e->keys));
-	e->vms = calloc(BATCH, sizeof(*e->vms));
-	if (!e->keys || !e->vms)
-		return -ENOMEM;
 
 	r = programs_load(params->max_vms, MAX(params->samples_per_second / ROUNDS_PER_SECOND, 1U),
 			  &e->programs);
@@ -383,12 +371,10 @@ struct events *events_free(struct events *e)
 	sd_event_source_disable_unref(e->reap_timer);
 	ring_buffer__free(e->ring);
 	programs_done(&e->programs);
-	HASH_ITER(hh, e->sent, s, next) {
+	HASH_ITER (hh, e->sent, s, next) {
 		HASH_DEL(e->sent, s);
 		free(s);
 	}
-	free(e->keys);
-	free(e->vms);
 	free(e);
 	return NULL;
 }
@@ -413,16 +399,13 @@ int events_refresh(struct events *e)
 
 int events_forget(struct events *e, uint64_t key)
 {
-	struct cetd_bpf *skel = e->programs.skel;
-	struct cetd_vm vm;
 	struct sent *s;
-	int r = 0;
+	int slot, r = 0;
 
-	if (bpf_map_lookup_elem(bpf_map__fd(skel->maps.vms), &key, &vm) == 0) {
-		r = events_send_vm(e, key, &vm);
-		if (bpf_map_delete_elem(bpf_map__fd(skel->maps.vms), &key) == 0)
-			__atomic_fetch_sub(&events_control(e)->vms, 1, __ATOMIC_RELAXED);
-		bpf_map_delete_elem(bpf_map__fd(skel->maps.histories), &key);
+	slot = programs_find(&e->programs, key);
+	if (slot >= 0 && e->programs.vms[slot].first_ns) {
+		r = events_send_vm(e, e->programs.vms + slot);
+		programs_forget(&e->programs, slot);
 	}
 	HASH_FIND(hh, e->sent, &key, sizeof(key), s);
 	if (s) {
@@ -443,22 +426,7 @@ void events_set_sampling(struct events *e, uint32_t mask)
 		timer_start(e->ring_timer, RING_INTERVAL_USEC);
 }
 
-unsigned int events_get_programs(const struct events *e,
-				 struct events_program ret[EVENTS_PROGRAMS_MAX])
+unsigned int events_get_programs(const struct events *e, struct events_program *ret_programs)
 {
-	struct bpf_program *program;
-	unsigned int n = 0;
-
-	bpf_object__for_each_program(program, e->programs.skel->obj) {
-		struct bpf_prog_info info = {};
-		__u32 size = sizeof(info);
-		int fd = bpf_program__fd(program);
-
-		if (n == EVENTS_PROGRAMS_MAX || fd < 0 ||
-		    bpf_prog_get_info_by_fd(fd, &info, &size) < 0 || !info.run_cnt)
-			continue;
-		ret[n++] = (struct events_program){bpf_program__name(program), info.run_time_ns,
-						   info.run_cnt};
-	}
-	return n;
+	return programs_stats(&e->programs, ret_programs);
 }

@@ -2,6 +2,7 @@
 /* Loading: look at the kernel's BTF first, load what has a hook, attach one by one, keep each result. */
 #include <malloc.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -11,7 +12,10 @@
 
 #include "cetd.skel.h"
 #include "source/programs.h"
+#include "source/source.h"
 #include "util/log.h"
+
+_Static_assert(EVENTS_PROGRAMS_MAX >= _PROGRAM_MAX, "room for all");
 
 #define STOCK (1U << CETD_FAMILY_STOCK)
 #define PATCHED (1U << CETD_FAMILY_PATCHED)
@@ -26,8 +30,8 @@ static const struct {
 	[PROGRAM_STOCK_CR] = {"stock_cr", "kvm_cr", .families = STOCK | PATCHED},
 	[PROGRAM_STOCK_INJ_EXCEPTION] = {"stock_inj_exception", "kvm_inj_exception",
 					 .families = STOCK | PATCHED},
-	[PROGRAM_STOCK_VMCS_LOAD] = {"stock_vmcs_load", "vmx_vcpu_load_vmcs",
-				     "vmx_vcpu_load_vmcs", BTF_KIND_FUNC, STOCK},
+	[PROGRAM_STOCK_VMCS_LOAD] = {"stock_vmcs_load", "vmx_vcpu_load_vmcs", "vmx_vcpu_load_vmcs",
+				     BTF_KIND_FUNC, STOCK},
 	[PROGRAM_PATCHED_CP] = {"patched_cp", "kvm_cet_cp", "btf_trace_kvm_cet_cp",
 				BTF_KIND_TYPEDEF, PATCHED},
 	[PROGRAM_PATCHED_MSR] = {"patched_msr", "kvm_cet_msr", "btf_trace_kvm_cet_msr",
@@ -102,9 +106,9 @@ static int programs_choose(struct programs_state *ret)
 		return log_error_errno(
 			r, "Failed to read the kernel's types from /sys/kernel/btf/vmlinux: %m");
 
-	ret->family = kernel_has(&types, table[PROGRAM_PATCHED_CP].type, BTF_KIND_TYPEDEF) ?
-			      CETD_FAMILY_PATCHED :
-			      CETD_FAMILY_STOCK;
+	ret->family = kernel_has(&types, table[PROGRAM_PATCHED_CP].type, BTF_KIND_TYPEDEF)
+			      ? CETD_FAMILY_PATCHED
+			      : CETD_FAMILY_STOCK;
 	for (int i = 0; i < _PROGRAM_MAX; i++) {
 		ret->result[i] = 0;
 		if (!(table[i].families & 1U << ret->family))
@@ -146,11 +150,12 @@ static int programs_open(const struct programs_state *state, uint32_t max_vms,
 		bpf_program__set_autoload(
 			bpf_object__find_program_by_name(skel->obj, table[i].name),
 			state->result[i] == 0);
-	r = bpf_map__set_max_entries(skel->maps.vms, max_vms);
-	if (r >= 0)
-		r = bpf_map__set_max_entries(skel->maps.histories, max_vms);
-	if (r >= 0)
-		r = cetd_bpf__load(skel);
+	skel->rodata->max_vms = max_vms;
+	bpf_map__set_max_entries(skel->maps.vms, max_vms);
+	bpf_map__set_max_entries(skel->maps.slots, max_vms);
+	bpf_map__set_max_entries(skel->maps.free_slots, max_vms);
+	bpf_map__set_max_entries(skel->maps.histories, max_vms);
+	r = cetd_bpf__load(skel);
 	if (r < 0) {
 		cetd_bpf__destroy(skel);
 		return r;
@@ -218,6 +223,25 @@ static int programs_attach(struct programs *p)
 	return n;
 }
 
+static size_t slots_bytes(uint32_t max_vms)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+
+	return (max_vms * sizeof(struct cetd_vm) + page - 1) / page * page;
+}
+
+static int programs_map(struct programs *p, uint32_t max_vms)
+{
+	void *vms = mmap(NULL, slots_bytes(max_vms), PROT_READ | PROT_WRITE, MAP_SHARED,
+			 bpf_map__fd(p->skel->maps.vms), 0);
+
+	if (vms == MAP_FAILED)
+		return -errno;
+	p->vms = vms;
+	p->max_vms = max_vms;
+	return 0;
+}
+
 int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret)
 {
 	int r;
@@ -236,16 +260,68 @@ int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret
 	if (programs_attach(ret) == 0) {
 		programs_done(ret);
 		ret->state.family = CETD_FAMILY_NONE;
-		return log_error_errno(-ENODEV,
-				       "None of KVM's tracepoints is there: is the module kvm loaded?");
+		return log_error_errno(
+			-ENODEV, "None of KVM's tracepoints is there: is the module kvm loaded?");
+	}
+	r = programs_map(ret, max_vms);
+	if (r < 0) {
+		programs_done(ret);
+		return log_error_errno(r, "Failed to map the counters: %m");
 	}
 	/* The kernel's types took some 20 MiB while they were read. */
 	malloc_trim(0);
 	return 0;
 }
 
+unsigned int programs_stats(const struct programs *p, struct events_program *ret_programs)
+{
+	unsigned int n = 0;
+
+	for (int i = 0; i < _PROGRAM_MAX; i++) {
+		struct bpf_prog_info info = {};
+		__u32 size = sizeof(info);
+		struct bpf_program *program;
+
+		if (p->state.result[i] != 0)
+			continue;
+		program = bpf_object__find_program_by_name(p->skel->obj, table[i].name);
+		if (bpf_prog_get_info_by_fd(bpf_program__fd(program), &info, &size) < 0)
+			continue;
+		ret_programs[n++] = (struct events_program){
+			.hook = table[i].hook, .runs = info.run_cnt, .run_ns = info.run_time_ns};
+	}
+	return n;
+}
+
+int programs_find(const struct programs *p, uint64_t key)
+{
+	__u32 slot;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.slots), &key, &slot) < 0)
+		return -errno;
+	return slot < p->max_vms ? (int)slot : -EBADMSG;
+}
+
+/* In this order: no program finds the slot any more, then it is cleared, then others may have it. */
+void programs_forget(struct programs *p, uint32_t slot)
+{
+	struct cetd_vm *vm = p->vms + slot;
+	__u64 key = vm_key(vm);
+	__u64 *recent = p->skel->bss->recent;
+
+	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.slots), &key);
+	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.histories), &key);
+	__atomic_store_n(recent + key % ARRAY_SIZE(p->skel->bss->recent), 0, __ATOMIC_SEQ_CST);
+	memset(vm, 0, sizeof(*vm));
+	__atomic_fetch_sub(&p->skel->bss->control.vms, 1, __ATOMIC_SEQ_CST);
+	bpf_map_update_elem(bpf_map__fd(p->skel->maps.free_slots), NULL, &slot, BPF_ANY);
+}
+
 void programs_done(struct programs *p)
 {
+	if (p->vms)
+		munmap(p->vms, slots_bytes(p->max_vms));
+	p->vms = NULL;
 	cetd_bpf__destroy(p->skel);
 	p->skel = NULL;
 }

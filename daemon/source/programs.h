@@ -22,16 +22,20 @@ enum program {
 /* What became of the programs, and what the kernel's types tell. */
 struct programs_state {
 	enum cetd_family family;
-	int result[_PROGRAM_MAX]; /* 0: attached; 1: not of this family; -errno, -ENOENT: no such hook */
-	bool has_vm_id;           /* struct kvm_arch has one */
-	bool has_fault;           /* struct kvm_vcpu_arch keeps the latest #CP: rip, cpl, nested */
-	bool has_cet_ops;         /* the enforcement hook */
+	int result
+		[_PROGRAM_MAX]; /* 0: attached; 1: not of this family; -errno, -ENOENT: no such hook */
+	bool has_vm_id;		/* struct kvm_arch has one */
+	bool has_fault;		/* struct kvm_vcpu_arch keeps the latest #CP: rip, cpl, nested */
+	bool has_cet_ops;	/* the enforcement hook */
 };
 
 struct cetd_bpf;
 
 struct programs {
 	struct cetd_bpf *skel; /* owned */
+	struct cetd_vm
+		*vms; /* the slots, max_vms of them, mapped; first_ns is 0 where none is in use */
+	uint32_t max_vms;
 	struct programs_state state;
 };
 
@@ -41,6 +45,22 @@ struct programs {
  */
 int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret);
 void programs_done(struct programs *p);
+
+/* Give back the slot of a VM that is gone; what it counted is lost. */
+void programs_forget(struct programs *p, uint32_t slot);
+
+/* The slot of key, or -ENOENT. */
+int programs_find(const struct programs *p, uint64_t key);
+
+/* The key of a slot in use. */
+static inline uint64_t vm_key(const struct cetd_vm *vm)
+{
+	return vm->vm_id ? vm->vm_id : CETD_KEY_TGID | vm->tgid;
+}
+
+/* See events_get_programs(). */
+struct events_program;
+unsigned int programs_stats(const struct programs *p, struct events_program *ret_programs);
 
 /* The hook's name for people: "kvm_msr". */
 const char *program_hook(enum program program);

@@ -57,9 +57,17 @@ struct replay {
 	_Alignas(8) unsigned char payload[PAYLOAD_MAX];
 };
 
+/* zlib's crc32() of two parts; it takes a NULL buffer for "start again", so an empty part is left out. */
+static __u32 checksum(const void *a, size_t a_size, const void *b, size_t b_size)
+{
+	uLong crc = crc32(0, a, (uInt)a_size);
+
+	return (__u32)(b_size ? crc32(crc, b, (uInt)b_size) : crc);
+}
+
 static int write_summed(FILE *f, const void *a, size_t a_size, const void *b, size_t b_size)
 {
-	__u32 crc = (__u32)crc32(crc32(0, a, (uInt)a_size), b, (uInt)b_size);
+	__u32 crc = checksum(a, a_size, b, b_size);
 
 	if (fwrite(a, a_size, 1, f) != 1 || (b_size && fwrite(b, b_size, 1, f) != 1) ||
 	    fwrite(&crc, sizeof(crc), 1, f) != 1)
@@ -170,7 +178,7 @@ static int read_header(struct replay *r)
 	if (h.note_length > RECORDING_NOTE_MAX || !read_whole(r->file, r->note, h.note_length) ||
 	    !read_whole(r->file, &crc, sizeof(crc)))
 		return log_error_errno(EBADMSG, "%s: the header is cut off", r->path);
-	expected = (__u32)crc32(crc32(0, (void *)&h, sizeof(h)), (void *)r->note, h.note_length);
+	expected = checksum(&h, sizeof(h), r->note, h.note_length);
 	if (crc != expected || !utf8_is_valid(r->note, sizeof(r->note)))
 		return log_error_errno(EBADMSG,
 				       "%s: the header's checksum is wrong (found %08x, "
@@ -199,8 +207,7 @@ static bool read_record(struct replay *r, enum replay_end *ret_end)
 		*ret_end = REPLAY_END_CUT_OFF;
 		return false;
 	}
-	if (crc !=
-	    (__u32)crc32(crc32(0, (void *)&r->next, sizeof(r->next)), r->payload, r->next.size)) {
+	if (crc != checksum(&r->next, sizeof(r->next), r->payload, r->next.size)) {
 		*ret_end = REPLAY_END_CORRUPT;
 		return false;
 	}

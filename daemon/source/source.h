@@ -16,7 +16,7 @@ struct events;
 struct discovery;
 
 struct events_params {
-	uint32_t max_vms;            /* capacity of the maps, 1 to 65536 */
+	uint32_t max_vms;	     /* capacity of the maps, 1 to 65536 */
 	uint32_t samples_per_second; /* a VM's share of the ring buffer, 1 to 100000 */
 };
 
@@ -40,17 +40,18 @@ int events_forget(struct events *e, uint64_t key);
 /* Which event types are sampled through the ring buffer, one bit each (1U << CETD_EVENT_…). */
 void events_set_sampling(struct events *e, uint32_t mask);
 
-/* What a BPF program has cost so far. */
+/* How often an attached program ran and for how long; both 0 unless the kernel keeps statistics
+ * (kernel.bpf_stats_enabled). */
 struct events_program {
-	const char *name; /* of the hook it hangs on; static */
-	uint64_t run_ns, runs;
+	const char *hook; /* static: "kvm_msr" */
+	uint64_t runs;
+	uint64_t run_ns;
 };
 
 #define EVENTS_PROGRAMS_MAX 8
 
-/* The attached programs' run times, while kernel.bpf_stats_enabled is 1; returns how many were filled in. */
-unsigned int events_get_programs(const struct events *e,
-				 struct events_program ret[EVENTS_PROGRAMS_MAX]);
+/* Fills up to EVENTS_PROGRAMS_MAX entries, returns how many. Quiet. */
+unsigned int events_get_programs(const struct events *e, struct events_program *ret_programs);
 
 /*
  * Find VMs: a scan at once and every scan_interval_usec, KVM's uevents, pidfds for exits. Sends VM_ADD and

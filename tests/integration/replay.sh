@@ -28,18 +28,22 @@ fi
 # Nobody: no root, no BPF, no KVM.
 chmod 755 "$work"
 chmod 644 "$recording"
+mkdir -m 777 "$work/nobody"
+scrape_nobody() { curl -sS --unix-socket "$work/nobody/metrics" "http://cetd/$1"; }
 start_replay() {
 	setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all \
-		"$BUILD/cetd" --bus=none --metrics "127.0.0.1:$1" --replay "$recording" "${@:2}" >"$work/replay.log" 2>&1 &
+		"$BUILD/cetd" --bus=none --metrics "unix:$work/nobody/metrics" --replay "$recording" "$@" \
+		>"$work/replay.log" 2>&1 &
 	daemon_pid=$!
-	wait_for 10 curl -sS "http://127.0.0.1:$1/metrics"
+	wait_for 10 scrape_nobody metrics
 }
-check "a replay runs without privilege" start_replay 19752 --speed 0
+check "a replay runs without privilege" start_replay --speed 0
 sleep 0.5
-curl -sS http://127.0.0.1:19752/metrics >"$work/replayed.txt"
+scrape_nobody metrics >"$work/replayed.txt"
 equal "it is marked as replayed" "cetd_replayed 1" "$(grep '^cetd_replayed' "$work/replayed.txt")"
-check "and in the landing page" eval 'curl -sS http://127.0.0.1:19752/ | grep -qi replay'
-equal "it has the counts" 2000 "$(sed -n 's/^cetd_vm_cet_msr_accesses_total{.*msr="s_cet",op="write",result="fault"} //p' "$work/replayed.txt")"
+check "and in the landing page" eval 'scrape_nobody "" | grep -qi replay'
+equal "it has the counts" 2000 "$(sed -n \
+	's/^cetd_vm_cet_msr_accesses_total{vm="recorded",msr="s_cet",op="write",result="fault"} //p' "$work/replayed.txt")"
 stop_daemon
 
 start_daemon --replay "$recording" --speed 0 || not_ok "cetd replays on the bus"

@@ -1,47 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # For scripts that run cetd for real: a private bus, a daemon on it, VMs, and their end. Sourced from the top
-# of the tree; BUILD names the build. A script calls ok, not_ok and skip a check each.
-BUILD=${BUILD:-build}
-work=$(mktemp -d "${TMPDIR:-/tmp}/cetd-test.XXXXXX")
+# of the tree; BUILD names the build.
+# shellcheck source=checks.sh
+. tests/lib/checks.sh
 daemon_pid="" bus_pid=""
-children=()
-
-ok() { echo "ok $*"; }
-not_ok() { echo "not ok $*"; failed=1; }
-skip() { echo "skip $*"; }
-failed=0
-
-# check NAME COMMAND...: ok where the command succeeds; what it prints explains where not.
-check() {
-	local name=$1 out
-	shift
-	if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name: $(head -c 400 <<<"$out" | tr '\n' ' ')"; fi
-}
-
-# equal NAME EXPECTED FOUND
-equal() {
-	if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1: expected '$2', found '$3'"; fi
-}
 
 live_cleanup() {
 	local pid
-	for pid in "${children[@]}" $daemon_pid $bus_pid; do kill "$pid" 2>/dev/null; done
-	wait 2>/dev/null
-	rm -rf "$work"
+	for pid in $daemon_pid $bus_pid; do kill "$pid" 2>/dev/null; done
+	checks_cleanup
 }
 trap live_cleanup EXIT
-trap 'exit 130' INT TERM
-
-# wait_for SECONDS COMMAND...: until it succeeds.
-wait_for() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.05
-	done
-}
 
 # A bus of the system type that anyone on it may use, with the policy that is installed.
 start_bus() {
@@ -51,7 +21,8 @@ start_bus() {
 		<listen>unix:path=$work/bus</listen>
 		<auth>EXTERNAL</auth>
 		<policy context="default">
-		<allow user="*"/><allow send_type="method_call" send_destination="org.freedesktop.DBus"/>
+		<allow user="*"/><allow send_type="signal"/>
+		<allow send_type="method_call" send_destination="org.freedesktop.DBus"/>
 		<allow send_requested_reply="true" send_type="method_return"/>
 		<allow send_requested_reply="true" send_type="error"/>
 		<allow receive_type="method_call"/><allow receive_type="method_return"/>
@@ -100,7 +71,8 @@ scrape() { curl -sS --max-time 10 --unix-socket "$work/metrics" "http://cetd/${1
 start_vm() {
 	local name=$1
 	shift
-	"$BUILD/cetvmm" --name "$name" "$@" >"$work/vm-$name.log" 2>&1 &
+	# As QEMU is called, so that cetd learns the name as it does from QEMU.
+	(exec -a qemu-system-x86_64 "$BUILD/cetvmm" --name "$name" "$@") >"$work/vm-$name.log" 2>&1 &
 	vm_pid=$!
 	children+=("$vm_pid")
 }

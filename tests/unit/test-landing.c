@@ -53,8 +53,7 @@ static unsigned int count(const char *text, const char *what)
 static void test_observed_facts_are_numbers(void **state)
 {
 	struct model *m = model_of(1, observed);
-	_cleanup_(freep)
-	char *text = render(m);
+	_cleanup_(freep) char *text = render(m);
 
 	(void)state;
 	/* 12 kinds from 5000 on; MSRs 5012 to 5014; CR4 5016; injected 5019 */
@@ -68,8 +67,7 @@ static void test_observed_facts_are_numbers(void **state)
 static void test_unobservable_facts_are_dashes(void **state)
 {
 	struct model *m = model_of(1, unobservable);
-	_cleanup_(freep)
-	char *text = render(m);
+	_cleanup_(freep) char *text = render(m);
 
 	(void)state;
 	assert_int_equal(count(text, "<td class=\"number\">-</td>"), 4);
@@ -82,8 +80,7 @@ static void test_names_are_escaped(void **state)
 {
 	struct model *m = model_of(0, observed);
 	struct cetd_identity id = sample_identity(1);
-	_cleanup_(freep)
-	char *text = NULL;
+	_cleanup_(freep) char *text = NULL;
 
 	(void)state;
 	strcpy(id.name, "<script>alert(\"x\")</script>");
@@ -99,8 +96,7 @@ static void test_names_are_escaped(void **state)
 static void test_rows_are_bounded(void **state)
 {
 	struct model *m = model_of(LANDING_VMS_MAX, observed);
-	_cleanup_(freep)
-	char *all = render(m), *cut = NULL;
+	_cleanup_(freep) char *all = render(m), *cut = NULL;
 
 	(void)state;
 	assert_int_equal(count(all, "<td>qemu</td>"), LANDING_VMS_MAX);
@@ -117,8 +113,7 @@ static void test_rows_are_bounded(void **state)
 static void test_says_none_and_replayed(void **state)
 {
 	struct model *m = model_of(0, observed);
-	_cleanup_(freep)
-	char *live = render(m), *replayed = NULL;
+	_cleanup_(freep) char *live = render(m), *replayed = NULL;
 
 	(void)state;
 	assert_non_null(strstr(live, "<p>None.</p>"));

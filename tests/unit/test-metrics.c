@@ -73,10 +73,8 @@ static char *render(const struct model *m, const struct metrics_context *context
 
 static void assert_golden(const char *path, const char *text)
 {
-	_cleanup_(freep)
-	char *golden = calloc(1, 1 << 20);
-	_cleanup_(fclosep)
-	FILE *f = NULL;
+	_cleanup_(freep) char *golden = calloc(1, 1 << 20);
+	_cleanup_(fclosep) FILE *f = NULL;
 
 	if (getenv("CETD_GOLDEN_UPDATE")) {
 		f = fopen(path, "we");
@@ -95,8 +93,7 @@ static void assert_golden(const char *path, const char *text)
 static void test_text_is_golden(void **state)
 {
 	struct model *m = model_with(all_observed);
-	_cleanup_(freep)
-	char *text = render(m, &full, METRICS_FORMAT_TEXT);
+	_cleanup_(freep) char *text = render(m, &full, METRICS_FORMAT_TEXT);
 
 	(void)state;
 	assert_golden("tests/unit/golden/metrics.txt", text);
@@ -106,8 +103,7 @@ static void test_text_is_golden(void **state)
 static void test_openmetrics_is_golden(void **state)
 {
 	struct model *m = model_with(all_observed);
-	_cleanup_(freep)
-	char *text = render(m, &full, METRICS_FORMAT_OPENMETRICS);
+	_cleanup_(freep) char *text = render(m, &full, METRICS_FORMAT_OPENMETRICS);
 
 	(void)state;
 	assert_golden("tests/unit/golden/metrics.openmetrics", text);
@@ -117,8 +113,7 @@ static void test_openmetrics_is_golden(void **state)
 static void test_stock_kernel_is_golden(void **state)
 {
 	struct model *m = model_with(stock);
-	_cleanup_(freep)
-	char *text = render(m, &bare, METRICS_FORMAT_TEXT);
+	_cleanup_(freep) char *text = render(m, &bare, METRICS_FORMAT_TEXT);
 
 	(void)state;
 	assert_golden("tests/unit/golden/metrics-stock.txt", text);
@@ -143,8 +138,7 @@ static void test_unobservable_has_no_series(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		enum cetd_coverage states[_CETD_FACT_MAX];
-		_cleanup_(freep)
-		char *with = NULL, *without = NULL;
+		_cleanup_(freep) char *with = NULL, *without = NULL;
 		struct model *m;
 
 		memcpy(states, all_observed, sizeof(states));
@@ -164,8 +158,7 @@ static void test_unobservable_has_no_series(void **state)
 static void test_before_the_probe_nothing_is_claimed(void **state)
 {
 	struct model *m;
-	_cleanup_(freep)
-	char *text = NULL;
+	_cleanup_(freep) char *text = NULL;
 
 	(void)state;
 	assert_int_equal(model_new(4, &m), 0);
@@ -184,8 +177,7 @@ static void test_before_the_probe_nothing_is_claimed(void **state)
 static void test_no_maps_no_map_metrics(void **state)
 {
 	struct model *m = model_with(stock);
-	_cleanup_(freep)
-	char *with = render(m, &bare, METRICS_FORMAT_TEXT), *without = NULL;
+	_cleanup_(freep) char *with = render(m, &bare, METRICS_FORMAT_TEXT), *without = NULL;
 
 	(void)state;
 	assert_non_null(strstr(with, "\ncetd_map_entries 2\n"));
@@ -198,8 +190,7 @@ static void test_no_maps_no_map_metrics(void **state)
 static void test_replay_is_marked(void **state)
 {
 	struct model *m = model_with(stock);
-	_cleanup_(freep)
-	char *live = render(m, &bare, METRICS_FORMAT_TEXT), *replayed = NULL;
+	_cleanup_(freep) char *live = render(m, &bare, METRICS_FORMAT_TEXT), *replayed = NULL;
 
 	(void)state;
 	assert_non_null(strstr(live, "\ncetd_replayed 0\n"));
@@ -214,8 +205,7 @@ static void test_no_limit_is_no_series(void **state)
 	struct process_stats unlimited = process;
 	struct metrics_context context = {.version = "1.2.3", .process = &unlimited};
 	struct model *m = model_with(stock);
-	_cleanup_(freep)
-	char *with = render(m, &context, METRICS_FORMAT_TEXT), *without = NULL;
+	_cleanup_(freep) char *with = render(m, &context, METRICS_FORMAT_TEXT), *without = NULL;
 
 	(void)state;
 	assert_non_null(strstr(with, "process_max_fds 1024"));
@@ -231,8 +221,7 @@ static void test_cardinality_is_bounded(void **state)
 	static const char *const unwanted[] = {"rip=", "pid=", "tid=", "vcpu=", "ssp=", "cgroup="};
 	struct model *m;
 	size_t lines = 0;
-	_cleanup_(freep)
-	char *text = NULL;
+	_cleanup_(freep) char *text = NULL;
 
 	(void)state;
 	assert_int_equal(model_new(100, &m), 0);

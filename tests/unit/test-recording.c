@@ -115,6 +115,21 @@ static void test_round_trip(void **state _unused_)
 	assert_string_equal(o.note, "made by a test, ünïcode");
 }
 
+static void test_empty_payload_round_trip(void **state _unused_)
+{
+	const struct cetd_message settled = {CETD_MESSAGE_SETTLED, 0, 1, NULL};
+	struct outcome o = {};
+	struct recorder *r;
+
+	unlink(path);
+	assert_int_equal(recorder_new(path, "", &r), 0);
+	assert_int_equal(recorder_write(r, &settled), 0);
+	recorder_free(r);
+	assert_int_equal(replay(&o), 0);
+	assert_int_equal(o.end, REPLAY_END_COMPLETE);
+	assert_int_equal(o.messages, 1);
+}
+
 static void test_recording_is_private_and_not_overwritten(void **state _unused_)
 {
 	struct recorder *r = NULL;
@@ -209,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_empty_payload_round_trip),
 		cmocka_unit_test(test_recording_is_private_and_not_overwritten),
 		cmocka_unit_test(test_every_cut_is_survived),
 		cmocka_unit_test(test_every_damage_is_told),

@@ -13,8 +13,7 @@
 
 static void assert_takes(struct text *t, const char *expected)
 {
-	_cleanup_(freep)
-	char *s = NULL;
+	_cleanup_(freep) char *s = NULL;
 	size_t size;
 
 	assert_int_equal(text_take(t, &s, &size), 0);
@@ -108,8 +107,7 @@ static void test_grows(void **state)
 {
 	static char big[10000];
 	struct text t = {0};
-	_cleanup_(freep)
-	char *s = NULL;
+	_cleanup_(freep) char *s = NULL;
 	size_t size;
 
 	(void)state;

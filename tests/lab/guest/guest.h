@@ -6,8 +6,8 @@
  * exception with the frame below in %rbx; it ends with `jmp fault_return`, `jmp fault_unexpected`, or
  * by leaving the frame for good). Kept registers: %r15 the parameter block; by custom %r14 is where
  * on_fault lets a faulting branch go on, %r13 the return address that it mends, %r12 where `int $0x80`
- * from CPL 3 goes on at CPL 0. With QUIET defined only the first fault is reported in full and
- * the rest by their number at the end.
+ * from CPL 3 goes on at CPL 0. With QUIET defined a fault of the same vector, CPL and code as the one
+ * before it is only counted, and the number reported later.
  */
 #pragma once
 
@@ -22,6 +22,13 @@
 #define FRAME_CS 56
 #define FRAME_RFLAGS 64
 #define FRAME_RSP 72
+
+/* End with the number of this source line as the verdict. */
+#define FAIL mov $__LINE__, %eax; jmp guest_end
+/* Go on if the condition of the jump holds, else end with this line. */
+#define EXPECT(jump) jump 772f; FAIL; 772:
+#define EXPECT_FAULTS(n) cmpq $n, PARAM_FAULTS(%r15); EXPECT(je)
+#define SUCCEED xor %eax, %eax; jmp guest_end
 
 /* Report VALUE (register or immediate). Clobbers rax and rdx. */
 .macro report port, value
@@ -87,12 +94,42 @@
 771:	endbr64
 .endm
 
-/* End with the number of this source line as the verdict. */
-#define FAIL mov $__LINE__, %eax; jmp guest_end
-/* Go on if the condition of the jump holds, else end with this line. */
-#define EXPECT(jump) jump 772f; FAIL; 772:
-#define EXPECT_FAULTS(n) cmpq $n, PARAM_FAULTS(%r15); EXPECT(je)
-#define SUCCEED xor %eax, %eax; jmp guest_end
+/* For guests that test CET: where it is missing, check that it is missing properly and end. */
+.macro need_cet
+	and $(FEATURE_SHSTK | FEATURE_IBT), %esi
+	jz no_cet
+	cmp $(FEATURE_SHSTK | FEATURE_IBT), %esi
+	EXPECT(je)
+	set_cr4 (1 << CR4_CET_BIT)
+.endm
+
+/* Supervisor CET on, with the shadow stack of this vCPU if asked. Clobbers rax, rcx, rdx. */
+.macro supervisor_cet bits
+	.if (\bits) & CET_SH_STK_EN
+	mov PARAM_VCPU(%r15), %eax
+	shl $12, %eax
+	add $(MEM_SHSTK + SHSTK_TOKEN), %eax
+	xor %edx, %edx
+	mov $MSR_PL0_SSP, %ecx
+	wrmsr
+	.endif
+	write_msr MSR_S_CET, \bits
+	.if (\bits) & CET_SH_STK_EN
+	setssbsy
+	.endif
+.endm
+
+/* User CET on; the shadow stack starts empty. Clobbers rax, rcx, rdx. */
+.macro user_cet bits
+	mov PARAM_VCPU(%r15), %eax
+	inc %eax
+	shl $12, %eax
+	add $MEM_USER_SHSTK, %eax
+	xor %edx, %edx
+	mov $MSR_PL3_SSP, %ecx
+	wrmsr
+	write_msr MSR_U_CET, \bits
+.endm
 
 	.code64
 	.section .start, "ax"
@@ -145,14 +182,12 @@ _start:
 /* %eax: the failed line, 0 for success. */
 guest_end:
 	mov %eax, %ebx
-#ifdef QUIET
-	mov PARAM_FAULTS(%r15), %rcx
-	cmp $2, %rcx
-	jb 1f
-	dec %rcx
-	report PORT_FAULTS, %ecx
-1:
+#ifndef NO_CET_CODE
+	mov %cr4, %rax			/* no shadow stack from here on: it may be in any state */
+	btr $CR4_CET_BIT, %rax
+	mov %rax, %cr4
 #endif
+	call flush_pending
 	report PORT_DONE, %ebx
 1:	hlt
 	jmp 1b
@@ -192,12 +227,20 @@ exception:
 	cmpl $0x80, FRAME_VECTOR(%rbx)
 	je back_from_user
 	incq PARAM_FAULTS(%r15)
-#ifdef QUIET
-	cmpq $1, PARAM_FAULTS(%r15)
-	jne 1f
+#ifndef NO_CET_CODE
+	cmpl $0, no_cet_probing(%rip)
+	jne no_cet_fault
 #endif
 	call report_fault
-1:	jmp on_fault
+	jmp on_fault
+
+flush_pending:
+	mov PARAM_PENDING(%r15), %ecx
+	test %ecx, %ecx
+	jz 1f
+	report PORT_FAULTS, %ecx
+	movl $0, PARAM_PENDING(%r15)
+1:	ret
 
 /* Vector, CPL, error code and RIP, then the SSP that the fault left: delivery at CPL 0 pushed it on the
  * shadow stack (SDM Vol. 3A, "Interrupt and exception handling", shadow stacks), from CPL 3 it is in
@@ -212,6 +255,15 @@ report_fault:
 	shl $16, %eax
 	movzwl FRAME_ERROR(%rbx), %ecx
 	or %ecx, %eax
+#ifdef QUIET
+	incl PARAM_PENDING(%r15)
+	cmp PARAM_LAST(%r15), %eax
+	je 3f
+	decl PARAM_PENDING(%r15)
+	mov %eax, PARAM_LAST(%r15)
+	call flush_pending
+	mov PARAM_LAST(%r15), %eax
+#endif
 	mov $PORT_FAULT, %edx
 	out %eax, %dx
 	report PORT_FAULT_RIP, FRAME_RIP(%rbx)
@@ -235,7 +287,7 @@ report_fault:
 	mov %eax, %ecx
 #endif
 1:	report PORT_FAULT_SSP, %ecx
-	ret
+3:	ret
 
 fault_return:
 	pop %rbx
@@ -245,15 +297,79 @@ fault_return:
 	add $16, %rsp
 	iretq
 
+#ifndef NO_CET_CODE
+/* For a branch to a place without ENDBR64: go on at %r14 (which needs one), its call undone. */
+skip_branch:
+	mov %r14, FRAME_RIP(%rbx)
+	addq $8, FRAME_RSP(%rbx)
+	jmp fault_return
+
+/* For a return to a wrong place: mend the return address and have it tried again. */
+mend_return:
+	mov FRAME_RSP(%rbx), %rax
+	mov %r13, (%rax)
+	jmp fault_return
+#endif
+
 /* A fault the guest has no place for: end with the vector as the line, far above any source line. */
 fault_unexpected:
 	mov FRAME_VECTOR(%rbx), %eax
 	add $1000000, %eax
 	jmp guest_end
 
+#ifndef NO_CET_CODE
+	.balign 4
+no_cet_probing:
+	.long 0
+
+/* Without CET: CR4.CET and the MSRs end in #GP, instructions in #UD, RDSSP and ENDBR64 do nothing. */
+#define MUST_FAULT(vector, n) FAIL; 773: cmpb $vector, no_cet_vector(%rip); EXPECT(je); EXPECT_FAULTS(n)
+no_cet:
+	movl $1, no_cet_probing(%rip)
+	lea 773f(%rip), %r14
+	set_cr4 (1 << CR4_CET_BIT)
+	MUST_FAULT(VEC_GP, 1)
+	lea 773f(%rip), %r14
+	write_msr MSR_S_CET, 0
+	MUST_FAULT(VEC_GP, 2)
+	lea 773f(%rip), %r14
+	read_msr MSR_U_CET
+	MUST_FAULT(VEC_GP, 3)
+	lea 773f(%rip), %r14
+	write_msr MSR_PL0_SSP, 0
+	MUST_FAULT(VEC_GP, 4)
+	lea 773f(%rip), %r14
+	write_msr MSR_INT_SSP_TAB, 0
+	MUST_FAULT(VEC_GP, 5)
+	lea 773f(%rip), %r14
+	setssbsy
+	MUST_FAULT(VEC_UD, 6)
+	lea 773f(%rip), %r14
+	incsspq %rax
+	MUST_FAULT(VEC_UD, 7)
+	lea 773f(%rip), %r14
+	wrssq %rax, MEM_NESTED
+	MUST_FAULT(VEC_UD, 8)
+	mov $0x1234, %eax
+	rdsspq %rax
+	endbr64
+	cmp $0x1234, %rax
+	EXPECT(je)
+	EXPECT_FAULTS(8)
+	SUCCEED
+
+no_cet_vector:
+	.byte 0
+no_cet_fault:
+	mov FRAME_VECTOR(%rbx), %eax
+	mov %al, no_cet_vector(%rip)
+	call report_fault
+	mov %r14, FRAME_RIP(%rbx)
+	jmp fault_return
+#endif
+
 /* `int $0x80` at CPL 3: drop the frame and go on where run_user said. */
 back_from_user:
-	add $(FRAME_RSP - 0), %rsp
 	mov PARAM_VCPU(%r15), %eax
 	inc %eax
 	shl $13, %eax

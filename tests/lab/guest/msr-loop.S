@@ -46,8 +46,10 @@ next:
 	cmp PARAM_COUNT(%r15), %rbx
 	jb round
 verdict:
-	cmpq $0, PARAM_FAULTS(%r15)
-	je 1f
+	mov PARAM_FAULTS(%r15), %rax
+	sub $1, %rax
+	jb 1f
+	mov %eax, PARAM_PENDING(%r15)
 	report PORT_FAULT, $(VEC_GP << 24)
 1:
 	test $(FEATURE_SHSTK | FEATURE_IBT), %ebp

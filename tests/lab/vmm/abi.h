@@ -45,6 +45,8 @@
 #define PARAM_CHECK_VALUE 32 /* u64: for PORT_CHECK_MSR and PORT_CHECK_SSP */
 #define PARAM_PROGRESS 40 /* u64: rounds done so far, kept by the guest */
 #define PARAM_FAULTS 48 /* u64: exceptions taken so far, kept by the guest */
+#define PARAM_LAST 56 /* u32: the guest's last PORT_FAULT */
+#define PARAM_PENDING 60 /* u32: faults like it that are not reported yet */
 
 /* Reports: a 32-bit OUT to one of these. */
 #define PORT_DONE 0x5100 /* 0: success, else the line of the guest's source that failed */

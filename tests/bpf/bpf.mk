@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Tests of the BPF programs on the running kernel, with real guests on /dev/kvm.
+
+bpf_test_skel := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.skel.h,$(wildcard tests/bpf/*.bpf.c tests/bench/*.bpf.c))
+bpf_test_src := $(wildcard tests/bpf/test-*.c)
+bpf_test_bin := $(bpf_test_src:tests/bpf/%.c=$(BUILD)/tests/bpf/%)
+
+$(bpf_test_skel:.skel.h=.bpf.o): $(BUILD)/tests/%.bpf.o: tests/%.bpf.c $(BUILD)/vmlinux.h
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Iinclude -Ibpf -I$(BUILD) \
+		-Wall -Wextra $(WERROR) -MMD -MP -c -o $@.tmp -MF $(@:.o=.d) -MT $@ $<
+	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm $@.tmp
+
+$(bpf_test_skel): $(BUILD)/tests/%.skel.h: $(BUILD)/tests/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$(notdir $*))_bpf >$@.tmp && mv $@.tmp $@
+
+$(bpf_test_src:%.c=$(BUILD)/%.o): | $(bpf_test_skel)
+
+$(BUILD)/tests/bpf/guest.o: ALL_CFLAGS += -DCETD_BUILD='"$(BUILD)"'
+
+$(BUILD)/tests/bpf/test-live: $(BUILD)/tests/bpf/guest.o
+$(bpf_test_bin): $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/libcetd.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(call libs,cmocka libsystemd libbpf libelf zlib)
+
+## check-bpf: test the BPF programs on this kernel with real guests (root, /dev/kvm)
+.PHONY: check-bpf
+check-bpf: $(bpf_test_bin) lab-guests
+	$(Q)r=0; for t in $(bpf_test_bin); do $$t || r=1; done; exit $$r
+
+$(BUILD)/tests/bench/bench-bpf.o: | $(BUILD)/tests/bench/programs.skel.h
+
+$(BUILD)/tests/bench/bench-bpf: $(BUILD)/tests/bench/bench-bpf.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(call libs,libbpf libelf zlib)
+
+## bench: what cetd's programs cost a guest, beside an empty program and bpftrace
+.PHONY: bench bench-bpf
+bench: bench-bpf
+bench-bpf: $(BUILD)/tests/bench/bench-bpf lab-guests
+	$(Q)$(BUILD)/tests/bench/bench-bpf $(BUILD)

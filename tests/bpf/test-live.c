@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The events source on this kernel, with real guests on /dev/kvm: its counts against the guests' own. Other
+ * guests may run on the machine; only this test's are looked at.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cmocka.h>
+#include <systemd/sd-event.h>
+
+#include "cetd/event.h"
+
+#include "source/source.h"
+#include "guest.h"
+#include "tests/bpf/variant.skel.h"
+#include "util/log.h"
+
+#define KEY(pid) (CETD_KEY_TGID | (uint64_t)(pid))
+
+/* What the source sent about one VM. */
+struct seen {
+	uint64_t key;
+	struct cetd_vm vm;
+	struct cetd_history history;
+	uint64_t samples, n_counters, n_removed;
+	struct cetd_event last;
+	struct cetd_lost_message lost;
+	bool is_settled;
+};
+
+struct live {
+	sd_event *event;
+	struct events *events;
+	struct cetd_host host;
+	struct seen seen[2];
+	uint64_t n_messages;
+};
+
+static struct seen *live_seen(struct live *l, uint64_t key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(l->seen); i++)
+		if (l->seen[i].key == key)
+			return l->seen + i;
+	return NULL;
+}
+
+static int on_message(void *userdata, const struct cetd_message *m)
+{
+	struct live *l = userdata;
+	uint64_t key = 0;
+	struct seen *s;
+
+	l->n_messages++;
+	for (size_t i = 0; i < ARRAY_SIZE(l->seen); i++) {
+		l->seen[i].is_settled = m->type == CETD_MESSAGE_SETTLED;
+		if (m->type == CETD_MESSAGE_LOST)
+			memcpy(&l->seen[i].lost, m->payload, sizeof(l->seen[i].lost));
+	}
+	if (m->type == CETD_MESSAGE_EVENT)
+		key = ((const struct cetd_event *)m->payload)->key;
+	else if (m->type != CETD_MESSAGE_SETTLED && m->type != CETD_MESSAGE_LOST)
+		memcpy(&key, m->payload, sizeof(key)); /* first in all of them */
+	s = live_seen(l, key);
+	if (!s)
+		return 0;
+	if (m->type == CETD_MESSAGE_COUNTERS) {
+		s->vm = ((const struct cetd_counters_message *)m->payload)->vm;
+		s->n_counters++;
+	} else if (m->type == CETD_MESSAGE_HISTORY) {
+		s->history = ((const struct cetd_history_message *)m->payload)->history;
+	} else if (m->type == CETD_MESSAGE_EVENT) {
+		s->last = *(const struct cetd_event *)m->payload;
+		s->samples++;
+	} else if (m->type == CETD_MESSAGE_VM_REMOVE) {
+		s->n_removed++;
+	}
+	return 0;
+}
+
+static void live_start(struct live *l)
+{
+	const struct events_params params = {.max_vms = 256, .samples_per_second = 200};
+	const struct cetd_sink sink = {on_message, l};
+	int r;
+
+	if (!guest_possible()) {
+		print_message("SKIP: no /dev/kvm: %s\n", strerror(errno));
+		skip();
+	}
+	*l = (struct live){.host.kvm_vendor = "test"};
+	assert_true(sd_event_new(&l->event) >= 0);
+	r = events_new(l->event, &params, &sink, &l->host, &l->events);
+	if (r == -EPERM || r == -ENOENT || r == -ENOSYS) {
+		print_message("SKIP: %s: %s\n", l->host.facts[0].reason, strerror(-r));
+		sd_event_unref(l->event);
+		skip();
+	}
+	assert_int_equal(r, 0);
+}
+
+static void live_stop(struct live *l)
+{
+	events_free(l->events);
+	sd_event_unref(l->event);
+}
+
+static uint64_t msr_total(const struct cetd_vm *vm)
+{
+	uint64_t n = 0;
+
+	for (int m = 0; m < _CETD_MSR_MAX; m++)
+		for (int op = 0; op < 2; op++)
+			n += vm->counters.msr[m][op][0] + vm->counters.msr[m][op][1];
+	return n;
+}
+
+static uint64_t now_usec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / 1000;
+}
+
+/* Run the loop for that long. */
+static void live_run(struct live *l, uint64_t usec)
+{
+	uint64_t end = now_usec() + usec, now;
+
+	while ((now = now_usec()) < end)
+		assert_true(sd_event_run(l->event, end - now) >= 0);
+}
+
+static void test_counts_equal_the_guests_own(void **state)
+{
+	struct live l;
+	int64_t n[2];
+	pid_t pid[2];
+	int fd[2];
+
+	(void)state;
+	live_start(&l);
+	for (int i = 0; i < 2; i++) {
+		pid[i] = guest_start(1, 2, 3000 + 2000 * i, fd + i);
+		assert_true(pid[i] > 0);
+		l.seen[i].key = KEY(pid[i]);
+	}
+	for (int i = 0; i < 2; i++)
+		n[i] = guest_report(fd[i]);
+	live_run(&l, 1500 * USEC_PER_MSEC);
+	for (int i = 0; i < 2; i++) {
+		assert_true(n[i] > 6000);
+		assert_int_equal(msr_total(&l.seen[i].vm), n[i]);
+		assert_int_equal(l.seen[i].vm.tgid, pid[i]);
+		assert_int_equal(l.seen[i].vm.counters.msr[CETD_MSR_S_CET][CETD_OP_WRITE][1],
+				 2 * (3000 + 2000 * i));
+		assert_true(l.seen[i].is_settled);
+		assert_int_equal(l.seen[i].samples, 0);
+		guest_stop(pid[i]);
+	}
+	live_stop(&l);
+}
+
+static void test_vms_of_one_process_share_its_key(void **state)
+{
+	struct live l;
+	int64_t n;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	live_start(&l);
+	pid = guest_start(2, 1, 2000, &fd);
+	assert_true(pid > 0);
+	l.seen[0].key = KEY(pid);
+	n = guest_report(fd);
+	assert_true(n > 4000);
+	assert_int_equal(events_refresh(l.events), 0);
+	assert_int_equal(msr_total(&l.seen[0].vm), n);
+	guest_stop(pid);
+	live_stop(&l);
+}
+
+/* Is there a second in which the source does nothing at all? Guests of others may disturb: a few tries. */
+static bool live_sleeps(struct live *l)
+{
+	uint64_t n_messages;
+
+	for (int i = 0; i < 5; i++) {
+		live_run(l, 2500 * USEC_PER_MSEC); /* a wake-up, a round with news, one without */
+		n_messages = l->n_messages;
+		if (sd_event_run(l->event, USEC_PER_SEC) == 0)
+			return true;
+		if (l->n_messages == n_messages)
+			print_message("woken without news\n");
+	}
+	return false;
+}
+
+static void test_idle_source_sleeps_and_wakes_at_the_first_event(void **state)
+{
+	uint64_t began;
+	struct live l;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	live_start(&l);
+	for (int round = 0; round < 2; round++) {
+		assert_true(live_sleeps(&l));
+		pid = guest_start(1, 1, 500, &fd);
+		l.seen[0] = (struct seen){.key = KEY(pid)};
+		assert_true(guest_report(fd) > 0);
+		for (began = now_usec(); !l.seen[0].n_counters;) {
+			assert_true(sd_event_run(l.event, USEC_PER_SEC) >= 0);
+			assert_true(now_usec() - began < 2 * USEC_PER_SEC);
+		}
+		guest_stop(pid);
+	}
+	live_stop(&l);
+}
+
+static void test_samples_and_drops_make_up_the_count(void **state)
+{
+	struct live l;
+	int64_t n;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	live_start(&l);
+	events_set_sampling(l.events, 1U << CETD_EVENT_MSR);
+	pid = guest_start(1, 1, 20000, &fd);
+	assert_true(pid > 0);
+	l.seen[0].key = KEY(pid);
+	live_run(&l, USEC_PER_SEC);
+	n = guest_report(fd);
+	live_run(&l, 1500 * USEC_PER_MSEC);
+	assert_int_equal(msr_total(&l.seen[0].vm), n);
+	assert_true(l.seen[0].samples >= 20);
+	assert_int_equal(l.seen[0].samples + l.seen[0].vm.counters.samples_dropped, n);
+	assert_int_equal(l.seen[0].last.type, CETD_EVENT_MSR);
+	assert_int_equal(l.seen[0].last.vcpu, CETD_VCPU_UNKNOWN);
+	assert_true(l.seen[0].last.flags & CETD_FLAG_FAULT);
+	assert_true(l.seen[0].last.time_ns > 0);
+	assert_true(l.seen[0].lost.lost[CETD_LOST_SAMPLE_BUDGET] >=
+		    l.seen[0].vm.counters.samples_dropped);
+	guest_stop(pid);
+	live_stop(&l);
+}
+
+static void test_forgotten_vm_sends_its_last_and_leaves_the_map(void **state)
+{
+	uint32_t entries;
+	struct live l;
+	int64_t n;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	live_start(&l);
+	pid = guest_start(1, 1, 1000, &fd);
+	l.seen[0].key = KEY(pid);
+	n = guest_report(fd);
+	assert_int_equal(events_forget(l.events, KEY(pid)), 0);
+	assert_int_equal(msr_total(&l.seen[0].vm), n);
+	entries = l.seen[0].lost.map_entries;
+	assert_int_equal(events_forget(l.events, KEY(pid)), 0); /* twice does no harm */
+	assert_int_equal(l.seen[0].lost.map_entries, entries);
+	assert_int_equal(l.seen[0].n_counters, 1);
+	guest_stop(pid);
+	live_stop(&l);
+}
+
+/* As when a process id comes round again. */
+static void test_forgotten_key_starts_afresh(void **state)
+{
+	const uint64_t key = KEY(getpid());
+	struct live l;
+
+	(void)state;
+	live_start(&l);
+	l.seen[0].key = key;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(guest_inject(21, 3, false), 0);
+		assert_int_equal(events_refresh(l.events), 0);
+		assert_int_equal(l.seen[0].vm.counters.injected, 1);
+		assert_int_equal(l.seen[0].history.head, 1);
+		assert_int_equal(events_forget(l.events, key), 0);
+	}
+	assert_int_equal(l.seen[0].n_counters, 3);
+	live_stop(&l);
+}
+
+static void test_injected_cp_is_counted_once(void **state)
+{
+	struct live l;
+
+	(void)state;
+	live_start(&l);
+	l.seen[0].key = KEY(getpid());
+	assert_int_equal(guest_inject(13, 0, false), 0);
+	assert_int_equal(guest_inject(21, 3, true), 0);
+	assert_int_equal(events_refresh(l.events), 0);
+	assert_int_equal(l.seen[0].n_counters, 0);
+
+	assert_int_equal(guest_inject(21, 3, false), 0);
+	assert_int_equal(guest_inject(21, 1, false), 0);
+	assert_int_equal(events_refresh(l.events), 0);
+	assert_int_equal(l.seen[0].vm.counters.injected, 2);
+	assert_int_equal(l.seen[0].history.head, 2);
+	assert_int_equal(l.seen[0].history.faults[0].type, CETD_EVENT_INJECTED);
+	assert_int_equal(l.seen[0].history.faults[0].error_code, 3);
+	assert_int_equal(l.seen[0].history.faults[0].kind, CETD_KIND_ENDBRANCH);
+	assert_int_equal(l.seen[0].history.faults[1].kind, CETD_KIND_NEAR_RET);
+	live_stop(&l);
+}
+
+static void test_patched_code_runs_on_real_vcpus(void **state)
+{
+	struct cetd_history h = {};
+	struct variant_bpf *skel;
+	struct cetd_vm vm = {};
+	struct bpf_link *link;
+	uint64_t n, key;
+	uint32_t slot;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	if (!guest_possible()) {
+		print_message("SKIP: no /dev/kvm: %s\n", strerror(errno));
+		skip();
+	}
+	skel = variant_bpf__open();
+	assert_non_null(skel);
+	if (variant_bpf__load(skel) < 0) {
+		print_message("SKIP: no BPF, or no kvm_emulate_insn: %s\n", strerror(errno));
+		variant_bpf__destroy(skel);
+		skip();
+	}
+	link = bpf_program__attach(skel->progs.real_vcpu);
+	assert_non_null(link);
+	pid = guest_start(1, 1, 5000, &fd);
+	assert_true(pid > 0);
+	skel->bss->target_tgid = pid;
+	key = KEY(pid);
+	assert_true(guest_report(fd) > 0);
+	bpf_link__destroy(link);
+	guest_stop(pid);
+	n = skel->bss->calls;
+	if (n == 0) {
+		print_message("SKIP: this KVM emulated no instruction of the guest\n");
+		variant_bpf__destroy(skel);
+		skip();
+	}
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.slots), &key, &slot), 0);
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.vms), &slot, &vm), 0);
+	assert_int_equal(vm.counters.cp[CETD_KIND_ENDBRANCH][CETD_PRIVILEGE_SUPERVISOR], n);
+	assert_int_equal(vm.counters.decision[1][CETD_ACTION_DELIVER], n);
+	assert_int_equal(vm.counters.msr[CETD_MSR_S_CET][CETD_OP_WRITE][CETD_RESULT_OK], n);
+	assert_int_equal(vm.counters.host_msr[CETD_OP_READ], n);
+	assert_int_equal(msr_total(&vm), n);
+	assert_int_equal(vm.counters.vmcs_load[0], n);
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.histories), &key, &h), 0);
+	assert_int_equal(h.head, n);
+	assert_int_equal(h.faults[0].vcpu, 0);
+	assert_int_equal(h.faults[0].cet, 0x804);
+	assert_int_equal(h.faults[0].ssp, 0x1000);
+	variant_bpf__destroy(skel);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_counts_equal_the_guests_own),
+		cmocka_unit_test(test_vms_of_one_process_share_its_key),
+		cmocka_unit_test(test_idle_source_sleeps_and_wakes_at_the_first_event),
+		cmocka_unit_test(test_samples_and_drops_make_up_the_count),
+		cmocka_unit_test(test_forgotten_vm_sends_its_last_and_leaves_the_map),
+		cmocka_unit_test(test_forgotten_key_starts_afresh),
+		cmocka_unit_test(test_injected_cp_is_counted_once),
+		cmocka_unit_test(test_patched_code_runs_on_real_vcpus),
+	};
+
+	if (getenv("V"))
+		log_set_max_level(LOG_DEBUG);
+	return cmocka_run_group_tests_name("bpf-live", tests, NULL, NULL);
+}
