@@ -135,6 +135,11 @@ static int libbpf_log(enum libbpf_print_level level, const char *format, va_list
 	return 0;
 }
 
+static struct bpf_program *program_of(const struct cetd_bpf *skel, enum program program)
+{
+	return bpf_object__find_program_by_name(skel->obj, table[program].name);
+}
+
 static int programs_open(const struct programs_state *state, uint32_t max_vms,
 			 uint32_t sample_budget, struct cetd_bpf **ret)
 {
@@ -147,9 +152,7 @@ static int programs_open(const struct programs_state *state, uint32_t max_vms,
 	skel->rodata->sample_budget = sample_budget;
 	skel->rodata->is_patched = state->family == CETD_FAMILY_PATCHED;
 	for (int i = 0; i < _PROGRAM_MAX; i++)
-		bpf_program__set_autoload(
-			bpf_object__find_program_by_name(skel->obj, table[i].name),
-			state->result[i] == 0);
+		bpf_program__set_autoload(program_of(skel, i), state->result[i] == 0);
 	skel->rodata->max_vms = max_vms;
 	bpf_map__set_max_entries(skel->maps.vms, max_vms);
 	bpf_map__set_max_entries(skel->maps.slots, max_vms);
@@ -202,13 +205,11 @@ static int programs_attach(struct programs *p)
 	int n = 0;
 
 	for (int i = 0; i < _PROGRAM_MAX; i++) {
-		struct bpf_program *program;
 		struct bpf_link *link;
 
 		if (p->state.result[i] != 0)
 			continue;
-		program = bpf_object__find_program_by_name(p->skel->obj, table[i].name);
-		link = bpf_program__attach(program);
+		link = bpf_program__attach(program_of(p->skel, i));
 		if (!link) {
 			p->state.result[i] = -errno;
 			log_debug("The program for %s does not attach: %m", table[i].hook);
@@ -273,23 +274,37 @@ int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret
 	return 0;
 }
 
+static int program_info(const struct programs *p, enum program program, struct bpf_prog_info *ret)
+{
+	__u32 size = sizeof(*ret);
+
+	memset(ret, 0, sizeof(*ret));
+	if (p->state.result[program] != 0)
+		return -ENOENT;
+	return bpf_prog_get_info_by_fd(bpf_program__fd(program_of(p->skel, program)), ret, &size);
+}
+
 unsigned int programs_stats(const struct programs *p, struct events_program *ret_programs)
 {
+	struct bpf_prog_info info;
 	unsigned int n = 0;
 
-	for (int i = 0; i < _PROGRAM_MAX; i++) {
-		struct bpf_prog_info info = {};
-		__u32 size = sizeof(info);
-		struct bpf_program *program;
+	for (int i = 0; i < _PROGRAM_MAX; i++)
+		if (program_info(p, i, &info) >= 0)
+			ret_programs[n++] = (struct events_program){.hook = table[i].hook,
+								    .runs = info.run_cnt,
+								    .run_ns = info.run_time_ns};
+	return n;
+}
 
-		if (p->state.result[i] != 0)
-			continue;
-		program = bpf_object__find_program_by_name(p->skel->obj, table[i].name);
-		if (bpf_prog_get_info_by_fd(bpf_program__fd(program), &info, &size) < 0)
-			continue;
-		ret_programs[n++] = (struct events_program){
-			.hook = table[i].hook, .runs = info.run_cnt, .run_ns = info.run_time_ns};
-	}
+uint64_t programs_missed(const struct programs *p)
+{
+	struct bpf_prog_info info;
+	uint64_t n = 0;
+
+	for (int i = 0; i < _PROGRAM_MAX; i++)
+		if (program_info(p, i, &info) >= 0)
+			n += info.recursion_misses;
 	return n;
 }
 

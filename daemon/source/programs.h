@@ -46,6 +46,9 @@ struct programs {
 int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret);
 void programs_done(struct programs *p);
 
+/* Events that no program looked at, since its run of an earlier one on that CPU had been preempted. */
+uint64_t programs_missed(const struct programs *p);
+
 /* Give back the slot of a VM that is gone; what it counted is lost. */
 void programs_forget(struct programs *p, uint32_t slot);
 

@@ -118,9 +118,9 @@ judge() {
 	else
 		echo "not ok tcg-$1-boot: did not run to the end"
 	fi
-	sed -nE 's/^coverage: /# &/p' "$log.txt"
+	sed -nE 's/^[0-9]+ events passed over.*/# tcg-'"$1"': &/p' "$log.txt"
+	cp "$log.txt" "$lab_cache/log/tcg-$1.log"
 	if grep -qE '^\[  FAILED|did not run' "$log.txt" || ! grep -q '^@tcg done' "$log.txt"; then
-		cp "$log.txt" "$lab_cache/log/tcg-$1.log"
 		tail -n 30 "$log.txt" >&2
 		say "whole log: $lab_cache/log/tcg-$1.log"
 	fi
