@@ -474,6 +474,9 @@ static int test_without_bpf(const struct child *c)
 		return 2;
 	if (scan_is_complete(s) || scan_run(s, 0, &records, &n) < 0)
 		return 3;
+	if (procfs_count_vms((uint32_t)c->pid, &vms) == -EACCES)
+		return 5;
+	vms = 0;
 	for (size_t i = 0; i < n; i++)
 		vms += records[i].tgid == (uint32_t)c->pid;
 	scan_free(s);
@@ -482,6 +485,7 @@ static int test_without_bpf(const struct child *c)
 
 static void check_without_bpf(void)
 {
+	static const char name[] = "discovery: without BPF /proc tells of both VMs of a process";
 	struct child c = child_start("plain");
 	int status;
 	pid_t pid;
@@ -491,8 +495,10 @@ static void check_without_bpf(void)
 	if (pid == 0)
 		_exit(test_without_bpf(&c));
 	waitpid(pid, &status, 0);
-	check(WIFEXITED(status) && WEXITSTATUS(status) == 0,
-	      "discovery: without BPF /proc tells of both VMs of a process", "status %#x", status);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 5)
+		printf("skip %s: it may not be looked into\n", name);
+	else
+		check(WIFEXITED(status) && WEXITSTATUS(status) == 0, name, "status %#x", status);
 	child_kill(&c);
 	wait_until(!find_child(&c));
 }
