@@ -280,17 +280,13 @@ static void test_life(void)
 	struct child c = child_start("late");
 	const struct cetd_identity *i;
 	unsigned int removes;
-	uint64_t start;
 
 	run_for(50 * USEC_PER_MSEC);
 	check(!find_child(&c), "discovery: a process without VMs is none", "it was added");
 
-	start = now_usec();
+	/* The interval between scans is an hour here. */
 	child_do(&c, "c");
-	check(wait_until(find_child(&c)), "discovery: a new VM is found", "no VM_ADD");
-	check(now_usec() - start < USEC_PER_SEC,
-	      "discovery: and within a second, not by the interval", "it took %llu us",
-	      (unsigned long long)(now_usec() - start));
+	check(wait_until(find_child(&c)), "discovery: a new VM is found as it comes", "no VM_ADD");
 
 	child_do(&c, "c");
 	check(wait_until((i = find_child(&c)) && i->vms_in_process == 2 &&
