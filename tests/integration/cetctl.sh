@@ -175,6 +175,9 @@ unobservable() {
 	start_fake "$work/stock.json"
 	equal "unobservable: a dash in list, never 0" "-" "$("$cetctl" list --columns=cp --no-legend | xargs -n1 | sort -u)"
 	expect "unobservable: the reason in show" 0 "-  (unobservable: #CP is not intercepted)" "" show web-1
+	expect "unobservable: a number of a fact that is shown" 0 "VMM: -  (unobservable: not told apart" "" show web-1
+	expect "unobservable: no decisions where none are made" 0 \
+		"Policy decisions"$'\n'"  -  (unobservable: no policy hook" "" show web-1
 	expect "unobservable: status says why" 0 \
 		"Guest CET: off: Linux 6.12 has no CET for guests.*#CP: - (this kernel does not show them" "" status
 	expect "unobservable: exit code 6 from faults" 6 "" "not intercepted*cetctl probe" faults db-2
