@@ -212,14 +212,22 @@ static int start_http(struct cetd *c, const struct settings *s, int inherited_fd
 	return http_new(c->event, &params, ret);
 }
 
+static bool is_local(const char *address)
+{
+	struct listen_address a;
+
+	return listen_address_from_string(address, &a, NULL) >= 0 && listen_address_is_local(&a);
+}
+
 /* The exporter moves only if the new address can be had; otherwise the old one goes on. */
 static int reload_http(struct cetd *c, const struct settings *next)
 {
 	struct http *http = NULL;
 	int r;
 
+	/* The same address cannot be had twice: it stays, unless it may no longer be served, which is refused. */
 	if (!strcmp(metrics_address(c, next), metrics_address(c, &c->settings)) &&
-	    next->metrics_allow_remote == c->settings.metrics_allow_remote)
+	    (next->metrics_allow_remote || is_local(metrics_address(c, next))))
 		return 0;
 	r = start_http(c, next, -1, &http);
 	if (r < 0)

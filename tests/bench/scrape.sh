@@ -4,8 +4,9 @@
 # Prints; judges nothing. Latency depends on what else the machine does, CPU time hardly does.
 set -u
 cd "$(dirname "$0")/../.."
+. tests/lib/apt.sh
 . tests/lib/checks.sh
-. tests/integration/serve.sh
+. tests/integration/lib-exporter.sh
 scrapes=${SCRAPES:-1000}
 
 cpu_ms() {

@@ -59,6 +59,7 @@ for i in 1 2 3 4 5 6 7; do
 	pids+=($!)
 done
 children+=("${pids[@]}")
+wait_for 10 eval '[ "$(cat "$work"/monitor-* | grep -c "note:")" = 7 ]'
 check "a monitor too many is refused" wait_for 5 eval \
 	'timeout 1 "$BUILD/cetctl" monitor 2>&1 | grep -q "monitors are open already"'
 kill "${pids[@]}"
