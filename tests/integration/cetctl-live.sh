@@ -14,6 +14,8 @@ have_kvm || {
 	exit 0
 }
 as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+# A monitor holds the read end of the daemon's pipe.
+is_attached() { readlink /proc/"$1"/fd/[3-9]* | grep -q '^pipe:'; }
 is_listed() { "$cetctl" list --no-legend --columns=name | grep -qx "$1 *"; }
 
 start_bus || exit 1
@@ -27,10 +29,10 @@ shows_cp=$("$cetctl" probe --json | jq -r '.coverage.hardware_cp.state != "unobs
 "$cetctl" monitor --json=short -n 100000 >"$work/events" 2>"$work/monitor.err" &
 monitor=$!
 children+=($monitor)
-sleep 0.5
+wait_for 10 is_attached $monitor
 start_vm msrs --count 200 --linger 60 "$BUILD/guest/msr-loop.bin"
 check "a guest is listed" wait_for 10 is_listed msrs
-check "monitor shows its MSR accesses" wait_for 10 \
+check "monitor shows its MSR accesses" wait_for 20 \
 	grep -q '"vm":"msrs","type":"msr".*"msr":"s_cet","op":"write"' "$work/events"
 kill $monitor
 equal "monitor: every line is an object" "$(wc -l <"$work/events")" "$(jq -c . "$work/events" 2>&1 | grep -c '^{')"
@@ -52,7 +54,7 @@ equal "faults: the last 64" 64 "$(faults | jq length)"
 equal "faults --json is the dump's" \
 	"$("$cetctl" dump | jq -S ".vms[] | select(.pid == $injector).faults | map(del(.tid, .host))")" "$(faults | jq -S .)"
 equal "faults: newest first" "$(faults | jq -c '[.[].time_usec] | sort | reverse')" "$(faults | jq -c '[.[].time_usec]')"
-expect "faults as a table" 0 "injected *endbranch *- *- *- *- *deliver" "" faults --no-legend -n2 "pid-$injector"
+expect "faults as a table" 0 "injected *endbranch *- *- *- *- *deliver" "*" faults --no-legend -n2 "pid-$injector"
 
 if [ "$shows_cp" = true ]; then
 	skip "exit code 6 for a kernel that shows no hardware #CP: this one does"
@@ -82,16 +84,16 @@ fi
 # The end of a VM ends its monitor; the end of the daemon ends all.
 "$cetctl" monitor "pid-$injector" >"$work/out" 2>"$work/err" &
 monitor=$!
-sleep 0.5
+wait_for 10 is_attached $monitor
 kill $injector
-wait_for 10 eval "! kill -0 $monitor" || kill $monitor
+wait_for 20 eval "! kill -0 $monitor" || kill $monitor
 wait $monitor
 equal "monitor ends with the VM" "0 1" "$? $(grep -c 'the VM has ended' "$work/err")"
 "$cetctl" monitor >"$work/out" 2>"$work/err" &
 monitor=$!
-sleep 0.5
+wait_for 10 is_attached $monitor
 stop_daemon
-wait_for 10 eval "! kill -0 $monitor" || kill $monitor
+wait_for 20 eval "! kill -0 $monitor" || kill $monitor
 wait $monitor
 equal "monitor ends with the daemon" 4 $?
 expect "no daemon" 4 "" "systemctl start cetd" list

@@ -17,9 +17,9 @@ trap 'tmux kill-server 2>/dev/null; live_cleanup' EXIT
 keys() { tmux send-keys -t t "$@"; }
 screen() { tmux capture-pane -p -t t; }
 shows() { screen | grep -qE -- "$1"; }
-# on_screen NAME REGEX: it is there within 10 s.
+# on_screen NAME REGEX: it is there within 20 s.
 on_screen() {
-	if wait_for 10 shows "$2"; then ok "$1"; else not_ok "$1: no '$2' in: $(screen | head -c 800)"; fi
+	if wait_for 20 shows "$2"; then ok "$1"; else not_ok "$1: no '$2' in: $(screen | head -c 800)"; fi
 }
 not_on_screen() {
 	if wait_for 10 eval "! shows '$2'"; then ok "$1"; else not_ok "$1: '$2' is still there"; fi
