@@ -363,7 +363,7 @@ static enum cetd_exit start_export(struct cetd *c)
 	if (strcmp(c->options.bus, "none")) {
 		r = bus_new(c->event, c->options.bus, c->model, &c->ctx, &commands, &c->bus);
 		if (r < 0)
-			return r == -EEXIST ? CETD_EXIT_NAME_TAKEN : CETD_EXIT_NO_BUS;
+			return CETD_EXIT_NO_BUS;
 	}
 	if (sd_listen_fds(true) > 0)
 		fd = SD_LISTEN_FDS_START;
@@ -465,7 +465,13 @@ static enum cetd_exit start(struct cetd *c)
 	code = start_export(c);
 	if (code != CETD_EXIT_OK)
 		return code;
-	return c->options.replay ? start_replay(c) : start_live(c);
+	code = c->options.replay ? start_replay(c) : start_live(c);
+	if (code != CETD_EXIT_OK || !c->bus)
+		return code;
+	r = bus_claim(c->bus);
+	if (r == -EEXIST)
+		return CETD_EXIT_NAME_TAKEN;
+	return r < 0 ? CETD_EXIT_NO_BUS : CETD_EXIT_OK;
 }
 
 static void stop(struct cetd *c)
