@@ -23,7 +23,8 @@ int BPF_PROG(stock_cr, __u32 is_write, __u32 cr, __u64 value)
 }
 
 SEC("raw_tp/kvm_inj_exception")
-int BPF_PROG(stock_inj_exception, __u32 vector, bool has_error_code, __u32 error_code, bool is_again)
+int BPF_PROG(stock_inj_exception, __u32 vector, bool has_error_code, __u32 error_code,
+	     bool is_again)
 {
 	return handle_inj_exception(vector, has_error_code, error_code, is_again);
 }

@@ -110,11 +110,12 @@ struct vcpu_vmx___cetd {
  * libbpf refuses to relocate the load. Relocate an addition instead and load from its result; the barrier
  * keeps the compiler from merging the two.
  */
-#define LOAD_FAR(pointer, member)                                                                  \
-	({                                                                                         \
-		typeof(&(pointer)->member) _p = __builtin_preserve_access_index(&(pointer)->member); \
-		asm volatile("" : "+r"(_p));                                                       \
-		*_p;                                                                               \
+#define LOAD_FAR(pointer, member)                                            \
+	({                                                                   \
+		typeof(&(pointer)->member) _p =                              \
+			__builtin_preserve_access_index(&(pointer)->member); \
+		asm volatile("" : "+r"(_p));                                 \
+		*_p;                                                         \
 	})
 
 /* The kernel's VM id, or 0 where the kernel has none. */

@@ -16,7 +16,7 @@ struct events;
 struct discovery;
 
 struct events_params {
-	uint32_t max_vms;            /* capacity of the maps, 1 to 65536 */
+	uint32_t max_vms;	     /* capacity of the maps, 1 to 65536 */
 	uint32_t samples_per_second; /* a VM's share of the ring buffer, 1 to 100000 */
 };
 
