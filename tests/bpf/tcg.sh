@@ -81,6 +81,7 @@ initramfs() {
 		mount -t proc proc /proc
 		mount -t sysfs sys /sys
 		mount -t devtmpfs dev /dev
+		mount -t tracefs tracefs /sys/kernel/tracing
 		dmesg -n 1
 		for m in /modules/*.ko; do insmod "$m" || echo "@tcg insmod $m failed"; done
 		echo "@tcg boot $(uname -r)"
