@@ -30,6 +30,7 @@ struct discovery {
 	struct requests requests;
 	int uevent_fd;
 	sd_event_source *uevent_source, *timer;
+	bool is_blind; /* in a PID namespace: better no names than another's */
 	uint64_t interval_ns;
 	uint64_t interval_due_ns, earliest_ns; /* CLOCK_MONOTONIC */
 };
@@ -191,7 +192,7 @@ void discovery_nudge(struct discovery *d, uint64_t key)
 		.key = key,
 	};
 
-	if (population_has_key(d->population, key))
+	if (d->is_blind || population_has_key(d->population, key))
 		return;
 	requests_add(&d->requests, &request, now_ns() + SOON_NS);
 	arm(d);
@@ -230,6 +231,14 @@ int discovery_new(sd_event *event, const struct discovery_params *params,
 	d->event = sd_event_ref(event);
 	d->uevent_fd = -1;
 	d->interval_ns = params->scan_interval_usec * NSEC_PER_USEC;
+	d->is_blind = procfs_is_own_pid_namespace("/proc/self/ns/pid");
+	if (d->is_blind) {
+		log_warning(
+			"cetd runs in a PID namespace of its own, where the kernel's process ids "
+			"mean others: VMs are known by their events only.");
+		*ret = d;
+		return 0;
+	}
 	raise_file_limit();
 
 	/* Listen before looking, lest a VM slip in between. */
