@@ -17,9 +17,9 @@ trap 'tmux kill-server 2>/dev/null; live_cleanup' EXIT
 keys() { tmux send-keys -t t "$@"; }
 screen() { tmux capture-pane -p -t t; }
 shows() { screen | grep -qE -- "$1"; }
-# on_screen NAME REGEX: it is there within 10 s.
+# on_screen NAME REGEX: it is there within 20 s.
 on_screen() {
-	if wait_for 10 shows "$2"; then ok "$1"; else not_ok "$1: no '$2' in: $(screen | head -c 800)"; fi
+	if wait_for 20 shows "$2"; then ok "$1"; else not_ok "$1: no '$2' in: $(screen | head -c 800)"; fi
 }
 not_on_screen() {
 	if wait_for 10 eval "! shows '$2'"; then ok "$1"; else not_ok "$1: '$2' is still there"; fi
@@ -149,14 +149,15 @@ survives() {
 
 # complete SHELL NAME TYPED REGEX: what stands on the prompt after a tab, or is offered after two.
 completes() {
-	keys C-u
-	keys C-l
+	# No ctrl-c: a shell drops what is typed while it deals with that.
+	keys C-e C-u C-l
+	wait_for 20 is_empty || not_ok "$1 completion: $2: no empty line: $(screen | head -c 200)"
 	keys -l "$3"
 	keys Tab
-	wait_for 3 shows "$4" || keys Tab
+	wait_for 5 shows "$4" || keys Tab
 	on_screen "$1 completion: $2" "$4"
-	keys C-c
 }
+is_empty() { [ "$(screen | tr -d '\n')" = "prompt>" ]; }
 
 in_shell() {
 	completes "$1" "verbs" "cetctl sta" "cetctl status"
@@ -181,7 +182,7 @@ survives
 keys "clear; . $PWD/cli/completion/cetctl.bash" Enter
 in_shell bash
 if command -v zsh >/dev/null; then
-	keys "clear; PS1='prompt> ' zsh -f" Enter
+	keys C-u "clear; PS1='prompt> ' zsh -f" Enter
 	keys "fpath=($PWD/cli/completion \$fpath); autoload -Uz compinit; compinit -u -D; clear" Enter
 	in_shell zsh
 else
