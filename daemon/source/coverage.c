@@ -201,6 +201,12 @@ static void add_causes(struct view *v)
 		host_add_cause(v->host, "kvm_not_loaded",
 			       "Load kvm_intel or kvm_amd, then restart cetd.",
 			       "KVM's tracepoints are not there.");
+	if (s->is_preemptible)
+		host_add_cause(v->host, "tracefs_unavailable",
+			       "Mount tracefs on /sys/kernel/tracing and let cetd read it; until then look at "
+			       "the events lost to program_busy.",
+			       "Since Linux 7.0 only perf's tracepoints miss no event, and they are not to be "
+			       "had.");
 	if (s->family == CETD_FAMILY_STOCK)
 		host_add_cause(
 			v->host, "kernel_not_patched",

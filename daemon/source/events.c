@@ -144,6 +144,7 @@ static int events_send_lost(struct events *e)
 
 	for (int i = 0; i < _CETD_LOST_MAX; i++)
 		m.lost[i] = __atomic_load_n(&c->lost[i], __ATOMIC_RELAXED);
+	m.lost[CETD_LOST_PROGRAM_BUSY] = programs_missed(&e->programs);
 	if (!memcmp(&m, &e->lost, sizeof(m)))
 		return 0;
 	e->lost = m;

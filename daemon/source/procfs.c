@@ -147,9 +147,13 @@ int procfs_count_vms(uint32_t tgid, unsigned int *ret)
 		return -errno;
 	while ((d = readdir(dir))) {
 		bool is_copy = false;
+		ssize_t r;
 		int fd;
 
-		if (procfs_read_link(dirfd(dir), d->d_name, link, sizeof(link)) < 0)
+		r = procfs_read_link(dirfd(dir), d->d_name, link, sizeof(link));
+		if (r == -EACCES)
+			return -EACCES;
+		if (r < 0)
 			continue;
 		has_vcpu |= !strncmp(link, "anon_inode:kvm-vcpu:", 20);
 		if (strcmp(link, "anon_inode:kvm-vm"))

@@ -29,5 +29,5 @@ int procfs_parse_start_time(const char *stat, uint64_t *ret_ticks);
 int procfs_find_tgid(uint32_t tid, uint32_t *ret_tgid);
 
 /* How many VMs the process has files of. Copies of one file count once where kcmp(2) may be used, else each
- * for itself. A process that has only vCPUs' files counts as having one. */
+ * for itself. A process that has only vCPUs' files counts as having one. -EACCES where they may not be seen. */
 int procfs_count_vms(uint32_t tgid, unsigned int *ret);

@@ -22,19 +22,19 @@ enum program {
 /* What became of the programs, and what the kernel's types tell. */
 struct programs_state {
 	enum cetd_family family;
-	int result
-		[_PROGRAM_MAX]; /* 0: attached; 1: not of this family; -errno, -ENOENT: no such hook */
-	bool has_vm_id;		/* struct kvm_arch has one */
-	bool has_fault;		/* struct kvm_vcpu_arch keeps the latest #CP: rip, cpl, nested */
-	bool has_cet_ops;	/* the enforcement hook */
+	int result[_PROGRAM_MAX]; /* 0: attached; 1: not of this family; -errno, -ENOENT: no such hook */
+	bool has_vm_id;           /* struct kvm_arch has one */
+	bool has_fault;           /* struct kvm_vcpu_arch keeps the latest #CP: rip, cpl, nested */
+	bool has_cet_ops;         /* the enforcement hook */
+	bool is_perf;             /* by perf's tracepoints: no event is passed over */
+	bool is_preemptible;      /* raw tracepoints may pass over events, and are used */
 };
 
 struct cetd_bpf;
 
 struct programs {
 	struct cetd_bpf *skel; /* owned */
-	struct cetd_vm
-		*vms; /* the slots, max_vms of them, mapped; first_ns is 0 where none is in use */
+	struct cetd_vm *vms;   /* the slots, max_vms of them, mapped; first_ns is 0 where none is in use */
 	uint32_t max_vms;
 	struct programs_state state;
 };
@@ -45,6 +45,9 @@ struct programs {
  */
 int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret);
 void programs_done(struct programs *p);
+
+/* Events that no program looked at, since its run of an earlier one on that CPU had been preempted. */
+uint64_t programs_missed(const struct programs *p);
 
 /* Give back the slot of a VM that is gone; what it counted is lost. */
 void programs_forget(struct programs *p, uint32_t slot);

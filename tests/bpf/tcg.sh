@@ -16,8 +16,8 @@ declare -A kernels=(
 	[6.12]='trixie linux-image-6[.]12[.][0-9]+[+]deb13-cloud-amd64 -'
 	[7]='trixie-backports linux-binary-7[.][0-9]+[.][0-9]+[+]deb13-cloud-amd64 linux-modules-'
 )
-programs=(test-programs test-live)
-boot_seconds=240
+programs=(bpf/test-programs bpf/test-live discovery) # of $build/tests
+boot_seconds=420
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/cetd-tcg.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -68,11 +68,11 @@ initramfs() {
 	cp "$build/cetvmm" "$dir/build/"
 	cp "$build/guest/msr-loop.bin" "$dir/build/guest/"
 	for p in "${programs[@]}"; do
-		cp "$build/tests/bpf/$p" "$dir/bin/"
+		cp "$build/tests/$p" "$dir/bin/"
 		while read -r lib; do
 			mkdir -p "$dir$(dirname "$lib")"
 			cp -L "$lib" "$dir$lib"
-		done < <(ldd "$build/tests/bpf/$p" | grep -o '/[^ ]*')
+		done < <(ldd "$build/tests/$p" | grep -o '/[^ ]*')
 	done
 	cat >"$dir/init" <<-'INIT'
 		#!/bin/busybox sh
@@ -81,6 +81,7 @@ initramfs() {
 		mount -t proc proc /proc
 		mount -t sysfs sys /sys
 		mount -t devtmpfs dev /dev
+		mount -t tracefs tracefs /sys/kernel/tracing
 		dmesg -n 1
 		for m in /modules/*.ko; do insmod "$m" || echo "@tcg insmod $m failed"; done
 		echo "@tcg boot $(uname -r)"
@@ -90,7 +91,7 @@ initramfs() {
 		sleep 0.2
 		reboot -f
 	INIT
-	sed -i "s/PROGRAMS/${programs[*]}/" "$dir/init"
+	sed -i "s/PROGRAMS/${programs[*]##*/}/" "$dir/init"
 	chmod 755 "$dir/init"
 	(cd "$dir" && find . | cpio -o -H newc --quiet) | gzip -1 >"$2"
 }
@@ -104,11 +105,12 @@ boot() {
 		-append "console=ttyS0 panic=-1 quiet rdinit=/init" >"$work/$1.qemu" 2>&1
 }
 
-# judge NAME: a line per check, from what cmocka said.
+# judge NAME: a line per check, from what cmocka and the discovery test said.
 judge() {
 	local log=$work/$1.log ended
 	tr -d '\r' <"$log" >"$log.txt"
 	sed -nE "s/^\[ +OK \] (.*)/ok tcg-$1-\1/p" "$log.txt"
+	sed -nE "s/^(ok|not ok|skip) ((discovery|uevent): .*)/\1 tcg-$1-\2/p" "$log.txt"
 	awk -v k="$1" '/^SKIP: / { why = substr($0, 7) }
 		/^\[  SKIPPED \] test_/ && !seen[$4]++ { print "skip tcg-" k "-" $4 ": " why }
 		/^\[  FAILED  \] test_/ && !seen[$4]++ { print "not ok tcg-" k "-" $4 ": see the log" }' "$log.txt"
@@ -118,9 +120,9 @@ judge() {
 	else
 		echo "not ok tcg-$1-boot: did not run to the end"
 	fi
-	sed -nE 's/^coverage: /# &/p' "$log.txt"
-	if grep -qE '^\[  FAILED|did not run' "$log.txt" || ! grep -q '^@tcg done' "$log.txt"; then
-		cp "$log.txt" "$lab_cache/log/tcg-$1.log"
+	sed -nE 's/^[0-9]+ events passed over.*/# tcg-'"$1"': &/p' "$log.txt"
+	cp "$log.txt" "$lab_cache/log/tcg-$1.log"
+	if grep -qE '^\[  FAILED|^not ok|did not run' "$log.txt" || ! grep -q '^@tcg done' "$log.txt"; then
 		tail -n 30 "$log.txt" >&2
 		say "whole log: $lab_cache/log/tcg-$1.log"
 	fi

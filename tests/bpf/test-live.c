@@ -4,6 +4,7 @@
  * guests may run on the machine; only this test's are looked at.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -122,6 +123,24 @@ static uint64_t msr_total(const struct cetd_vm *vm)
 	return n;
 }
 
+/* By the guest's own count, and to the last one but for what the kernel itself says it passed over. */
+static void assert_exact(const struct live *l, uint64_t counted, uint64_t guests_own)
+{
+	uint64_t missed = l->seen[0].lost.lost[CETD_LOST_PROGRAM_BUSY];
+
+	bool may_miss = false;
+
+	for (uint32_t i = 0; i < l->host.n_causes; i++)
+		may_miss |= !strcmp(l->host.causes[i].code, "tracefs_unavailable");
+	if (!may_miss || missed == 0) {
+		assert_int_equal(missed, 0);
+		assert_int_equal(counted, guests_own);
+		return;
+	}
+	print_message("%" PRIu64 " events passed over, program busy\n", missed);
+	assert_in_range(counted, guests_own - missed, guests_own);
+}
+
 static uint64_t now_usec(void)
 {
 	struct timespec ts;
@@ -158,10 +177,10 @@ static void test_counts_equal_the_guests_own(void **state)
 	live_run(&l, 1500 * USEC_PER_MSEC);
 	for (int i = 0; i < 2; i++) {
 		assert_true(n[i] > 6000);
-		assert_int_equal(msr_total(&l.seen[i].vm), n[i]);
+		assert_exact(&l, msr_total(&l.seen[i].vm), n[i]);
 		assert_int_equal(l.seen[i].vm.tgid, pid[i]);
-		assert_int_equal(l.seen[i].vm.counters.msr[CETD_MSR_S_CET][CETD_OP_WRITE][1],
-				 2 * (3000 + 2000 * i));
+		assert_exact(&l, l.seen[i].vm.counters.msr[CETD_MSR_S_CET][CETD_OP_WRITE][1],
+			     2 * (3000 + 2000 * i));
 		assert_true(l.seen[i].is_settled);
 		assert_int_equal(l.seen[i].samples, 0);
 		guest_stop(pid[i]);
@@ -184,7 +203,7 @@ static void test_vms_of_one_process_share_its_key(void **state)
 	n = guest_report(fd);
 	assert_true(n > 4000);
 	assert_int_equal(events_refresh(l.events), 0);
-	assert_int_equal(msr_total(&l.seen[0].vm), n);
+	assert_exact(&l, msr_total(&l.seen[0].vm), n);
 	guest_stop(pid);
 	live_stop(&l);
 }
@@ -244,9 +263,10 @@ static void test_samples_and_drops_make_up_the_count(void **state)
 	live_run(&l, USEC_PER_SEC);
 	n = guest_report(fd);
 	live_run(&l, 1500 * USEC_PER_MSEC);
-	assert_int_equal(msr_total(&l.seen[0].vm), n);
+	assert_exact(&l, msr_total(&l.seen[0].vm), n);
 	assert_true(l.seen[0].samples >= 20);
-	assert_int_equal(l.seen[0].samples + l.seen[0].vm.counters.samples_dropped, n);
+	assert_int_equal(l.seen[0].samples + l.seen[0].vm.counters.samples_dropped,
+			 msr_total(&l.seen[0].vm));
 	assert_int_equal(l.seen[0].last.type, CETD_EVENT_MSR);
 	assert_int_equal(l.seen[0].last.vcpu, CETD_VCPU_UNKNOWN);
 	assert_true(l.seen[0].last.flags & CETD_FLAG_FAULT);
@@ -271,7 +291,7 @@ static void test_forgotten_vm_sends_its_last_and_leaves_the_map(void **state)
 	l.seen[0].key = KEY(pid);
 	n = guest_report(fd);
 	assert_int_equal(events_forget(l.events, KEY(pid)), 0);
-	assert_int_equal(msr_total(&l.seen[0].vm), n);
+	assert_exact(&l, msr_total(&l.seen[0].vm), n);
 	entries = l.seen[0].lost.map_entries;
 	assert_int_equal(events_forget(l.events, KEY(pid)), 0); /* twice does no harm */
 	assert_int_equal(l.seen[0].lost.map_entries, entries);

@@ -4,7 +4,7 @@
 $(BUILD)/tests/serve-metrics: $(BUILD)/tests/integration/serve-metrics.o $(BUILD)/libcetd.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd json-c libmicrohttpd libbpf libelf zlib) -lm
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(DAEMON_LIBS)) -lm
 
 CHECKS += $(addprefix tests/integration/,metrics.sh http.sh prometheus.sh exporter.sh)
 CHECK_NEEDS += $(BUILD)/tests/serve-metrics

@@ -5,21 +5,25 @@
 # selftests_names: those of the expectation table.
 selftests_names() { awk -F'\t' '!/^#/ { print $1 }' "$lab_root/expect/selftests.tsv"; }
 
+selftests_ready() {
+	local name
+	for name in $(selftests_names); do [ -x "$selftests_dir/$name" ] || return 1; done
+}
+
 # selftests_need: have them built; sets selftests_dir.
 selftests_need() {
 	kernel_conf base-7.3
 	kernel_pristine || return 1
 	selftests_dir=$lab_cache/selftests-$({
 		echo "$pristine_dir"
-		selftests_names
 		cat "$lab_root/lib/selftests.sh"
 	} | lab_key)
-	[ -e "$selftests_dir/.ready" ] || lab_locked selftests selftests_build
+	selftests_ready || lab_locked selftests selftests_build
 }
 
 selftests_build() {
 	local tmp name targets=()
-	[ ! -e "$selftests_dir/.ready" ] || return 0
+	! selftests_ready || return 0
 	apt_need build-essential rsync || return 1
 	say "selftests: building (a minute)"
 	tmp=$(mktemp -d "$lab_cache/tree/.selftests.XXXXXX")
@@ -31,6 +35,5 @@ selftests_build() {
 		LDFLAGS="-static -pthread -no-pie" -j"$lab_jobs" "${targets[@]}" || return 1
 	mkdir -p "$selftests_dir"
 	for name in $(selftests_names); do strip -o "$selftests_dir/$name" "$tmp/out/x86/$name" || return 1; done
-	touch "$selftests_dir/.ready"
 	rm -rf "$tmp"
 }

@@ -37,6 +37,16 @@ tests_selftests() {
 	done <"$lab_root/expect/selftests.tsv"
 }
 
+# tests_stack CPUS: one boot is enough. Its parts report as stack-PART.
+tests_stack() {
+	[ "$1" = 1 ] || return 0
+	if stack_is_built; then
+		printf 'stack\t600\t/lab/tests/stack %s\n' "$(stack_class)"
+	else
+		printf 'stack\t5\techo cetd is not built here: make all >/tmp/reason; exit 77\n'
+	fi
+}
+
 tests_last() {
 	printf 'kernel-log\t20\t/lab/tests/kernel-log\n'
 }
@@ -46,6 +56,7 @@ tests_list() {
 	{
 		tests_guests "$1"
 		tests_selftests "$1"
+		tests_stack "$1"
 		tests_last
 	} | while IFS=$'\t' read -r name rest; do
 		# shellcheck disable=SC2053
