@@ -5,6 +5,9 @@ bpf_test_skel := $(patsubst tests/%.bpf.c,$(BUILD)/tests/%.skel.h,$(wildcard tes
 bpf_test_src := $(wildcard tests/bpf/test-*.c)
 bpf_test_bin := $(bpf_test_src:tests/bpf/%.c=$(BUILD)/tests/bpf/%)
 
+CHECKS += $(bpf_test_bin) tests/bpf/tcg.sh
+CHECK_NEEDS += $(bpf_test_bin) lab-guests
+
 $(bpf_test_skel:.skel.h=.bpf.o): $(BUILD)/tests/%.bpf.o: tests/%.bpf.c $(BUILD)/vmlinux.h
 	$(call say,BPF,$<)
 	@mkdir -p $(@D)
@@ -28,7 +31,12 @@ $(bpf_test_bin): $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/libcetd.a
 ## check-bpf: test the BPF programs on this kernel with real guests (root, /dev/kvm)
 .PHONY: check-bpf
 check-bpf: $(bpf_test_bin) lab-guests
-	$(Q)r=0; for t in $(bpf_test_bin); do $$t || r=1; done; exit $$r
+	$(Q)BUILD=$(BUILD) tests/run.sh $(bpf_test_bin)
+
+## check-tcg: the same on Debian's 6.1, 6.12 and 7.x, in QEMU's emulation of SVM
+.PHONY: check-tcg
+check-tcg: $(bpf_test_bin) $(BUILD)/tests/discovery lab-guests
+	$(Q)BUILD=$(BUILD) tests/run.sh tests/bpf/tcg.sh
 
 $(BUILD)/tests/bench/bench-bpf.o: | $(BUILD)/tests/bench/programs.skel.h
 
