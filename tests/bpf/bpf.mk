@@ -23,10 +23,11 @@ $(bpf_test_src:%.c=$(BUILD)/%.o): | $(bpf_test_skel)
 
 $(BUILD)/tests/bpf/guest.o: ALL_CFLAGS += -DCETD_BUILD='"$(BUILD)"'
 
-$(BUILD)/tests/bpf/test-live: $(BUILD)/tests/bpf/guest.o
+$(BUILD)/tests/bpf/test-live $(BUILD)/tests/bpf/test-patched: \
+	$(BUILD)/tests/bpf/guest.o $(BUILD)/tests/bpf/live.o
 $(bpf_test_bin): $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/libcetd.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(call libs,cmocka libsystemd libbpf libelf zlib)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(call libs,cmocka libsystemd json-c libbpf libelf zlib)
 
 ## check-bpf: test the BPF programs on this kernel with real guests (root, /dev/kvm)
 .PHONY: check-bpf
