@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cetd/bus.h"
-#include "cetd/names.h"
 
 #include "bus.h"
 #include "doc.h"

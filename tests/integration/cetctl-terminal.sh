@@ -103,21 +103,21 @@ ends() {
 	for signal in INT:130 TERM:143 HUP:129 QUIT:131 SEGV:139 ABRT:134 USR1:138; do
 		code=${signal#*:} signal=${signal%:*}
 		keys "cetctl top; echo code \$?" Enter
-		on_screen "top, for SIG$signal" "^cetctl top"
+		on_screen "top, for SIG$signal" "^cetctl top +[0-9]"
 		kill -s "$signal" "$(top_pid)"
 		restored "top: SIG$signal" "$code"
 	done
 	keys "cetctl top; echo code \$?" Enter
-	on_screen "top, for ctrl-c" "^cetctl top"
+	on_screen "top, for ctrl-c" "^cetctl top +[0-9]"
 	keys C-c
 	restored "top: ctrl-c" 130
 	keys "cetctl top; echo code \$?" Enter
-	on_screen "top, for ctrl-z" "^cetctl top"
+	on_screen "top, for ctrl-z" "^cetctl top +[0-9]"
 	keys C-z
 	on_screen "top: ctrl-z gives the shell" "Stopped"
 	on_screen "top: ctrl-z gives the normal screen" "^what was there"
 	keys "fg" Enter
-	on_screen "top: fg takes the screen again" "^cetctl top"
+	on_screen "top: fg takes the screen again" "^cetctl top +[0-9]"
 	keys q
 	on_screen "top: q after fg" "what was there"
 	keys "clear; echo what was there" Enter
@@ -127,7 +127,7 @@ ends() {
 # The daemon goes and comes back: top waits for it.
 survives() {
 	keys "cetctl top -d 0.2; echo code \$?" Enter
-	on_screen "top, for a daemon that ends" "^cetctl top"
+	on_screen "top, for a daemon that ends" "^cetctl top +[0-9]"
 	stop_fake
 	on_screen "top: says that the daemon is gone" "cetd does not answer.*trying again"
 	shows "^web-1" && ok "top: keeps the last picture" || not_ok "top: the last picture is gone"

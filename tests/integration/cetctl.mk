@@ -4,7 +4,7 @@
 CLI_LIB := $(filter-out $(BUILD)/cli/main.o $(BUILD)/cli/options.o,$(filter-out $(BUILD)/cli/verb-%.o,$(call objs,$(CLI_SRC))))
 CHECKS += $(addprefix tests/integration/,cetctl.sh cetctl-terminal.sh cetctl-live.sh)
 CHECK_NEEDS += $(BUILD)/fake-cetd lab-guests $(BUILD)/tests/inject
-SANITIZED_CHECKS += $(addprefix tests/integration/,cetctl.sh cetctl-live.sh)
+SANITIZED_CHECKS += $(addprefix tests/integration/,cetctl.sh cetctl-terminal.sh cetctl-live.sh)
 SANITIZED_NEEDS += $(BUILD)/fake-cetd lab-guests $(BUILD)/tests/inject
 
 $(BUILD)/tests/test-cli-%: $(BUILD)/tests/unit/test-cli-%.o $(CLI_LIB)

@@ -6,7 +6,7 @@ CHECK_NEEDS += lab-guests $(BUILD)/tests/inject
 SANITIZED_CHECKS += $(INTEGRATION)
 SANITIZED_NEEDS += lab-guests $(BUILD)/tests/inject
 
-$(BUILD)/tests/inject: $(BUILD)/tests/integration/inject.o $(BUILD)/tests/bpf/guest.o
+$(BUILD)/tests/inject: $(BUILD)/tests/integration/inject.o $(BUILD)/tests/bpf/guest.o $(BUILD)/daemon/util/names.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,json-c)

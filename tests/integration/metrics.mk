@@ -8,8 +8,10 @@ $(BUILD)/tests/serve-metrics: $(BUILD)/tests/integration/serve-metrics.o $(BUILD
 
 CHECKS += $(addprefix tests/integration/,metrics.sh http.sh prometheus.sh exporter.sh)
 CHECK_NEEDS += $(BUILD)/tests/serve-metrics
+SANITIZED_CHECKS += $(addprefix tests/integration/,metrics.sh http.sh)
+SANITIZED_NEEDS += $(BUILD)/tests/serve-metrics
 
 .PHONY: check-metrics
 ## check-metrics: the exporter: formats, HTTP abuse, a real Prometheus, the real cetd
-check-metrics: $(BUILD)/tests/serve-metrics all lab-guests
+check-metrics: all lab-guests $(BUILD)/tests/serve-metrics
 	$(Q)BUILD=$(BUILD) tests/run.sh $(addprefix tests/integration/,metrics.sh http.sh prometheus.sh exporter.sh)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Live tests of where messages come from: VM discovery (root, /dev/kvm) and machined (dbus-daemon).
 
-source_tests := $(BUILD)/tests/discovery $(BUILD)/tests/machined
+source_tests := $(addprefix $(BUILD)/tests/,discovery machined scan-ids)
 CHECKS += $(source_tests)
 CHECK_NEEDS += $(source_tests)
 
