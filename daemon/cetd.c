@@ -188,9 +188,8 @@ static int cmd_render_metrics(void *userdata, char **ret_text)
 
 static void apply_log_level(const struct cetd *c)
 {
-	log_set_max_level(c->options.log_level >= 0
-				  ? c->options.log_level
-				  : log_level_from_string(c->settings.log_level));
+	log_set_max_level(c->options.log_level >= 0 ? c->options.log_level
+						    : log_level_from_string(c->settings.log_level));
 }
 
 static const char *metrics_address(const struct cetd *c, const struct settings *s)
@@ -199,8 +198,7 @@ static const char *metrics_address(const struct cetd *c, const struct settings *
 }
 
 /* Logging. */
-static int start_http(struct cetd *c, const struct settings *s, int inherited_fd,
-		      struct http **ret)
+static int start_http(struct cetd *c, const struct settings *s, int inherited_fd, struct http **ret)
 {
 	const struct http_params params = {
 		.address = metrics_address(c, s),
@@ -214,14 +212,22 @@ static int start_http(struct cetd *c, const struct settings *s, int inherited_fd
 	return http_new(c->event, &params, ret);
 }
 
+static bool is_local(const char *address)
+{
+	struct listen_address a;
+
+	return listen_address_from_string(address, &a, NULL) >= 0 && listen_address_is_local(&a);
+}
+
 /* The exporter moves only if the new address can be had; otherwise the old one goes on. */
 static int reload_http(struct cetd *c, const struct settings *next)
 {
 	struct http *http = NULL;
 	int r;
 
+	/* The same address cannot be had twice: it stays, unless it may no longer be served, which is refused. */
 	if (!strcmp(metrics_address(c, next), metrics_address(c, &c->settings)) &&
-	    next->metrics_allow_remote == c->settings.metrics_allow_remote)
+	    (next->metrics_allow_remote || is_local(metrics_address(c, next))))
 		return 0;
 	r = start_http(c, next, -1, &http);
 	if (r < 0)
@@ -257,9 +263,8 @@ static int cmd_reload(void *userdata, char **ret_message)
 	if (r >= 0)
 		r = reload_http(c, &next);
 	if (r < 0) {
-		if (!*ret_message &&
-		    asprintf(ret_message, "%s: %s", c->config_path ?: "the defaults",
-			     strerror(-r)) < 0)
+		if (!*ret_message && asprintf(ret_message, "%s: %s",
+					      c->config_path ?: "the defaults", strerror(-r)) < 0)
 			*ret_message = NULL;
 		log_error("Failed to reload, the old configuration stays in force: %s",
 			  *ret_message ?: strerror(-r));
@@ -358,7 +363,7 @@ static enum cetd_exit start_export(struct cetd *c)
 	if (strcmp(c->options.bus, "none")) {
 		r = bus_new(c->event, c->options.bus, c->model, &c->ctx, &commands, &c->bus);
 		if (r < 0)
-			return r == -EEXIST ? CETD_EXIT_NAME_TAKEN : CETD_EXIT_NO_BUS;
+			return CETD_EXIT_NO_BUS;
 	}
 	if (sd_listen_fds(true) > 0)
 		fd = SD_LISTEN_FDS_START;
@@ -378,8 +383,9 @@ static enum cetd_exit start_replay(struct cetd *c)
 	if (replay_new(c->event, c->options.replay, c->options.speed, &sink, on_replay_done, c,
 		       &c->replay) < 0)
 		return CETD_EXIT_RECORDING;
-	log_notice("Replaying %s%s%s: nothing that is shown comes from this host", c->options.replay,
-		   replay_get_note(c->replay)[0] ? ", " : "", replay_get_note(c->replay));
+	log_notice("Replaying %s%s%s: nothing that is shown comes from this host",
+		   c->options.replay, replay_get_note(c->replay)[0] ? ", " : "",
+		   replay_get_note(c->replay));
 	return CETD_EXIT_OK;
 }
 
@@ -459,7 +465,13 @@ static enum cetd_exit start(struct cetd *c)
 	code = start_export(c);
 	if (code != CETD_EXIT_OK)
 		return code;
-	return c->options.replay ? start_replay(c) : start_live(c);
+	code = c->options.replay ? start_replay(c) : start_live(c);
+	if (code != CETD_EXIT_OK || !c->bus)
+		return code;
+	r = bus_claim(c->bus);
+	if (r == -EEXIST)
+		return CETD_EXIT_NAME_TAKEN;
+	return r < 0 ? CETD_EXIT_NO_BUS : CETD_EXIT_OK;
 }
 
 static void stop(struct cetd *c)

@@ -8,12 +8,12 @@
 #define SETTINGS_FILE "/etc/cetd/cetd.conf"
 
 struct settings {
-	uint32_t max_vms;           /* VMs that the maps and the registry hold */
-	uint32_t scan_interval_sec; /* between scans for VMs that no uevent told of */
+	uint32_t max_vms;	     /* VMs that the maps and the registry hold */
+	uint32_t scan_interval_sec;  /* between scans for VMs that no uevent told of */
 	uint32_t samples_per_second; /* a VM's share of the ring buffer */
-	char *metrics_listen;        /* owned */
+	char *metrics_listen;	     /* owned */
 	bool metrics_allow_remote;   /* metrics_listen may be an address that other hosts reach */
-	char *log_level;             /* owned */
+	char *log_level;	     /* owned */
 };
 
 /* Defaults; -ENOMEM. */
