@@ -15,6 +15,8 @@
 #define CETD_POLICY_ABI_VERSION 1
 
 #define CETD_POLICY_RATES_MAX 8
+#define CETD_POLICY_ACTIONS \
+	4 /* room for enum cetd_action, a power of two so that a mask bounds an index */
 #define CETD_POLICY_DELAY_MAX_NS 1000000000ULL /* the kernel's: kvm_cet_ops, KVM_CET_MAX_DELAY_NS */
 #define CETD_POLICY_INTERVAL_MAX_NS 3600000000000ULL /* 1 h */
 #define CETD_POLICY_COUNT_MAX 1000000U /* of a limit and a burst; times 1 h it fits 62 bits */
@@ -113,8 +115,8 @@ struct cetd_bucket {
  */
 struct cetd_policy_state {
 	struct bpf_spin_lock lock;
-	__u32 generation;		     /* that the buckets belong to */
-	__u64 decision[2][_CETD_ACTION_MAX]; /* [0] would have, in either mode; [1] did */
+	__u32 generation;			/* that the buckets belong to */
+	__u64 decision[2][CETD_POLICY_ACTIONS]; /* [0] would have, in either mode; [1] did */
 	__u64 delayed_ns;		 /* asked for, all delays together; only of what was done */
 	__u64 storms[2][_CETD_THEN_MAX]; /* [0] in monitor mode, [1] in enforce mode */
 	struct cetd_bucket buckets[CETD_POLICY_RATES_MAX];
@@ -157,8 +159,9 @@ struct cetd_storm {
 _Static_assert(sizeof(struct cetd_rate) == 48, "rate");
 _Static_assert(sizeof(struct cetd_policy) == 8 + 48 * CETD_POLICY_RATES_MAX, "policy");
 _Static_assert(sizeof(struct cetd_bucket) == 64, "bucket");
-_Static_assert(sizeof(struct cetd_policy_state) == 8 + 56 + 64 + 64 * CETD_POLICY_RATES_MAX,
+_Static_assert(sizeof(struct cetd_policy_state) == 8 + 64 + 8 + 64 + 64 * CETD_POLICY_RATES_MAX,
 	       "state");
-_Static_assert(__builtin_offsetof(struct cetd_policy_state, buckets) == 128, "state, no padding");
+_Static_assert(__builtin_offsetof(struct cetd_policy_state, buckets) == 144, "state, no padding");
 _Static_assert(sizeof(struct cetd_policy_control) == 32, "policy control");
+_Static_assert(_CETD_ACTION_MAX <= CETD_POLICY_ACTIONS, "room for the actions");
 _Static_assert(sizeof(struct cetd_storm) == 64, "storm");

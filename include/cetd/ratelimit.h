@@ -172,52 +172,70 @@ static __always_inline void cetd_policy_renew(const struct cetd_policy *p,
 }
 
 /*
- * A #CP of the VM. may_suppress: the kernel could let the branch be, as for endbranch faults that are neither
- * an enclave's nor part of an event's delivery. The caller holds state->lock. Counts would and did; what
- * is to be done is in the verdict, and in monitor mode that is to deliver at once whatever it says.
+ * A #CP of the VM, in three steps: begin, each of the policy's rates, end. The caller holds state->lock in each,
+ * not necessarily from one to the next: a BPF program takes the rates by bpf_loop(), as the verifier would
+ * follow every path through all of them otherwise, and calls no helper while it holds the lock.
  */
-static __always_inline void cetd_policy_fault(const struct cetd_policy *p,
-					      struct cetd_policy_state *state, __u32 kind,
-					      __u32 privilege, int may_suppress, __u64 now_ns,
+
+/* may_suppress: the kernel could let the branch be, as for endbranch faults that are neither an enclave's nor
+ * part of an event's delivery. */
+static __always_inline void cetd_policy_begin(const struct cetd_policy *p,
+					      struct cetd_policy_state *state, int may_suppress,
 					      struct cetd_fault_verdict *ret)
 {
-	int is_enforced = p->mode == CETD_MODE_ENFORCE;
-	int does_suppress = may_suppress && (p->flags & CETD_POLICY_IBT_OFF);
-
 	ret->delay_ns = 0;
 	ret->over = 0;
 	ret->started = 0;
 	ret->ended = 0;
+	ret->action = may_suppress && (p->flags & CETD_POLICY_IBT_OFF) ? CETD_ACTION_SUPPRESS
+								       : CETD_ACTION_DELIVER;
 	cetd_policy_renew(p, state);
+}
 
-	/* A fault that the guest never sees is none to limit. */
-	for (int i = 0; i < CETD_POLICY_RATES_MAX && !does_suppress; i++) {
-		const struct cetd_rate *r = p->rates + i;
-		__u64 delay_ns = 0;
-		__u32 result;
+/* The i-th rate, i below CETD_POLICY_RATES_MAX. A fault that the guest never sees is none to limit. */
+static __always_inline void cetd_policy_rate(const struct cetd_policy *p,
+					     struct cetd_policy_state *state, __u32 i, __u32 kind,
+					     __u32 privilege, __u64 now_ns,
+					     struct cetd_fault_verdict *verdict)
+{
+	const struct cetd_rate *r = p->rates + i;
+	int is_enforced = p->mode == CETD_MODE_ENFORCE;
+	__u64 delay_ns = 0;
+	__u32 result;
 
-		if (i >= p->n_rates)
-			break;
-		if (!(r->kinds >> (kind & 7) & 1) || !(r->privileges >> (privilege & 7) & 1))
-			continue;
-		result = cetd_rate_fault(r, state->buckets + i, now_ns, is_enforced, &delay_ns);
-		ret->over |= (result & CETD_RATE_OVER ? 1U : 0) << i;
-		ret->ended |= (result & CETD_RATE_ENDED ? 1U : 0) << i;
-		if (result & CETD_RATE_STARTED) {
-			ret->started |= 1U << i;
-			state->storms[is_enforced][r->then & (_CETD_THEN_MAX - 1)]++;
-		}
-		if (delay_ns > ret->delay_ns)
-			ret->delay_ns = delay_ns;
+	if (i >= p->n_rates || verdict->action == CETD_ACTION_SUPPRESS ||
+	    !(r->kinds >> (kind & 7) & 1) || !(r->privileges >> (privilege & 7) & 1))
+		return;
+	result = cetd_rate_fault(r, state->buckets + i, now_ns, is_enforced, &delay_ns);
+	if (result & CETD_RATE_OVER)
+		verdict->over |= 1U << i;
+	if (result & CETD_RATE_ENDED)
+		verdict->ended |= 1U << i;
+	if (result & CETD_RATE_STARTED) {
+		verdict->started |= 1U << i;
+		state->storms[is_enforced][r->then & (_CETD_THEN_MAX - 1)]++;
 	}
+	if (delay_ns > verdict->delay_ns)
+		verdict->delay_ns = delay_ns;
+}
 
-	ret->action = does_suppress   ? CETD_ACTION_SUPPRESS
-		      : ret->delay_ns ? CETD_ACTION_DELAY
-				      : CETD_ACTION_DELIVER;
-	state->decision[0][ret->action % _CETD_ACTION_MAX]++;
-	state->decision[1][is_enforced ? ret->action % _CETD_ACTION_MAX : CETD_ACTION_DELIVER]++;
+/* Count would and did. What is to be done is in the verdict; in monitor mode that is to deliver at once,
+ * whatever it says. */
+static __always_inline void cetd_policy_end(const struct cetd_policy *p,
+					    struct cetd_policy_state *state,
+					    struct cetd_fault_verdict *verdict)
+{
+	int is_enforced = p->mode == CETD_MODE_ENFORCE;
+	__u32 would, did;
+
+	if (verdict->action != CETD_ACTION_SUPPRESS && verdict->delay_ns)
+		verdict->action = CETD_ACTION_DELAY;
+	would = verdict->action & (CETD_POLICY_ACTIONS - 1);
+	did = is_enforced ? would : CETD_ACTION_DELIVER;
+	state->decision[0][would]++;
+	state->decision[1][did & (CETD_POLICY_ACTIONS - 1)]++;
 	if (is_enforced)
-		state->delayed_ns += ret->delay_ns;
+		state->delayed_ns += verdict->delay_ns;
 }
 
 _Static_assert(_CETD_THEN_MAX == 4, "a mask above");
