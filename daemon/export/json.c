@@ -50,18 +50,6 @@ static void add_two(struct json_object *o, const char *key, const char *first, u
 	add_u64(child, second, b);
 }
 
-const char *vm_uses_cet(const struct vm *vm)
-{
-	const struct cetd_counters *c = &vm->kernel.counters;
-
-	if (vm_cp_total(vm))
-		return "yes";
-	for (int m = 0; m < _CETD_MSR_MAX; m++)
-		if (c->msr[m][CETD_OP_WRITE][CETD_RESULT_OK])
-			return "yes";
-	return vm_msr_total(vm) || c->cr4_cet[1] ? "attempted" : "unknown";
-}
-
 static struct json_object *cp_to_json(const struct cetd_counters *c)
 {
 	struct json_object *o = json_object_new_object();

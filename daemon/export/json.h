@@ -17,6 +17,3 @@ struct json_object *json_from_model(const struct model *m, const struct export_c
 struct json_object *json_from_vm(const struct model *m, const struct vm *vm, bool with_addresses);
 struct json_object *json_from_event(const struct model *m, const struct vm *vm,
 				    const struct cetd_event *e);
-
-/* "yes": CET state was accepted or a hardware #CP seen; "attempted": only refused accesses; else "unknown". */
-const char *vm_uses_cet(const struct vm *vm);

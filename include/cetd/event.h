@@ -24,7 +24,7 @@ enum cetd_kind {
 
 enum cetd_privilege {
 	CETD_PRIVILEGE_SUPERVISOR, /* CPL 0 to 2 */
-	CETD_PRIVILEGE_USER,       /* CPL 3 */
+	CETD_PRIVILEGE_USER,	   /* CPL 3 */
 	_CETD_PRIVILEGE_MAX,
 };
 
@@ -62,19 +62,19 @@ enum cetd_action {
 };
 
 enum cetd_event_type {
-	CETD_EVENT_CP,        /* hardware #CP, intercepted */
+	CETD_EVENT_CP,	      /* hardware #CP, intercepted */
 	CETD_EVENT_INJECTED,  /* #CP injected by the host */
-	CETD_EVENT_MSR,       /* guest access to a CET MSR */
-	CETD_EVENT_CR4,       /* guest write of CR4 that changes or asks for CR4.CET */
+	CETD_EVENT_MSR,	      /* guest access to a CET MSR */
+	CETD_EVENT_CR4,	      /* guest write of CR4 that changes or asks for CR4.CET */
 	CETD_EVENT_VMCS_LOAD, /* a vCPU's VMCS became current on a CPU */
 	_CETD_EVENT_MAX,
 };
 
 /* What could not be kept, by reason. */
 enum cetd_lost {
-	CETD_LOST_RING_FULL,     /* sample: ring buffer full */
-	CETD_LOST_VMS_FULL,      /* event: no room for another VM in the map, or none could be allocated */
-	CETD_LOST_HISTORY_FULL,  /* fault record: no history could be allocated */
+	CETD_LOST_RING_FULL, /* sample: ring buffer full */
+	CETD_LOST_VMS_FULL, /* event: no room for another VM in the map, or none could be allocated */
+	CETD_LOST_HISTORY_FULL,	 /* fault record: no history could be allocated */
 	CETD_LOST_SAMPLE_BUDGET, /* sample: the VM had used up its share of this round */
 	_CETD_LOST_MAX,
 };
@@ -99,13 +99,13 @@ enum cetd_lost {
 struct cetd_event {
 	__u64 time_ns; /* CLOCK_MONOTONIC; 0 in samples of kinds that are not timed */
 	__u64 key;     /* as in the VM maps */
-	__u64 rip;     /* linear instruction pointer of the faulting branch's target or instruction */
-	__u64 ssp;     /* guest shadow-stack pointer */
-	__u64 cet;     /* IA32_S_CET below CPL 3, IA32_U_CET at CPL 3 */
-	__u64 data;    /* MSR: value; CR4: value; VMCS load: CPU in 31:0, previous CPU in 63:32;
+	__u64 rip;  /* linear instruction pointer of the faulting branch's target or instruction */
+	__u64 ssp;  /* guest shadow-stack pointer */
+	__u64 cet;  /* IA32_S_CET below CPL 3, IA32_U_CET at CPL 3 */
+	__u64 data; /* MSR: value; CR4: value; VMCS load: CPU in 31:0, previous CPU in 63:32;
 			  fault history: position since the VM's first fault, from 1, written last */
 	__u32 tid;
-	__u32 vcpu; /* vCPU index, or CETD_VCPU_UNKNOWN */
+	__u32 vcpu;	  /* vCPU index, or CETD_VCPU_UNKNOWN */
 	__u16 error_code; /* #CP: bits 14:0 and ENCL */
 	__u8 type;
 	__u8 kind; /* #CP only */
@@ -119,21 +119,21 @@ struct cetd_event {
 struct cetd_counters {
 	__u64 cp[_CETD_KIND_MAX][_CETD_PRIVILEGE_MAX];
 	__u64 msr[_CETD_MSR_MAX][_CETD_OP_MAX][_CETD_RESULT_MAX]; /* by the guest */
-	__u64 host_msr[_CETD_OP_MAX];                             /* by the VMM, all CET MSRs */
-	__u64 cr4_cet[2];                                         /* CR4 writes: [0] clear CET, [1] set it */
-	__u64 vmcs_load[2];                                       /* [0] vmcs01, [1] vmcs02 */
+	__u64 host_msr[_CETD_OP_MAX];				  /* by the VMM, all CET MSRs */
+	__u64 cr4_cet[2];   /* CR4 writes: [0] clear CET, [1] set it */
+	__u64 vmcs_load[2]; /* [0] vmcs01, [1] vmcs02 */
 	__u64 injected;
 	__u64 decision[2][_CETD_ACTION_MAX]; /* [0] would have, [1] did */
-	__u64 samples_dropped;               /* ring full or budget used up */
+	__u64 samples_dropped;		     /* ring full or budget used up */
 };
 
 /* Value of the map `vms`: what the kernel knows of a VM. */
 struct cetd_vm {
 	struct cetd_counters counters;
-	__u64 vm_id;    /* 0: this kernel has none */
-	__u64 first_ns; /* CLOCK_MONOTONIC of the first event */
-	__u32 tgid;     /* the VMM */
-	__u32 flags; /* CETD_VM_… */
+	__u64 vm_id;	    /* 0: this kernel has none */
+	__u64 first_ns;	    /* CLOCK_MONOTONIC of the first event */
+	__u32 tgid;	    /* the VMM */
+	__u32 flags;	    /* CETD_VM_… */
 	__u32 sample_round; /* round of cetd_control that sample_count belongs to */
 	__u32 sample_count;
 };
@@ -174,7 +174,7 @@ struct cetd_control {
 
 /* What bpf/scan.bpf.c writes for each file that a process has of a VM of its own. */
 struct cetd_scan {
-	__u64 vm;    /* tells VMs that exist at the same time apart, 0: unknown; stays in daemon/source */
+	__u64 vm; /* tells VMs that exist at the same time apart, 0: unknown; stays in daemon/source */
 	__u64 vm_id; /* 0: this kernel has none */
 	__u32 tgid;
 	__u32 vcpu; /* a vCPU's file: its id; a VM's: CETD_VCPU_UNKNOWN */

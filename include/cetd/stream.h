@@ -46,8 +46,8 @@ enum cetd_guest_cet {
 };
 
 enum cetd_attribution {
-	CETD_ATTRIBUTION_PROCESS,   /* one VM in the process: the process is the VM */
-	CETD_ATTRIBUTION_VM_ID,     /* by the kernel's VM id */
+	CETD_ATTRIBUTION_PROCESS, /* one VM in the process: the process is the VM */
+	CETD_ATTRIBUTION_VM_ID,	  /* by the kernel's VM id */
 	CETD_ATTRIBUTION_AMBIGUOUS, /* several VMs in the process, no VM id: counts are of all of them */
 	_CETD_ATTRIBUTION_MAX,
 };
@@ -60,7 +60,7 @@ struct cetd_fact_coverage {
 /* Why guest CET is off, or why something is not seen; code is a stable word such as "kernel_too_old". */
 struct cetd_cause {
 	char code[32];
-	char text[192];   /* what was found */
+	char text[192];	  /* what was found */
 	char advice[288]; /* what to do about it */
 };
 
@@ -69,10 +69,10 @@ struct cetd_cause {
 /* CETD_MESSAGE_HOST: what the probe found. Sent first, and again when it changes. */
 struct cetd_host {
 	char kernel_release[65]; /* uname -r */
-	char kvm_vendor[15];     /* "intel", "amd", "pvm", "none" */
-	__u32 family;            /* enum cetd_family */
-	__u32 guest_cet;         /* enum cetd_guest_cet */
-	__u32 map_capacity;      /* VMs that the maps hold */
+	char kvm_vendor[15];	 /* "intel", "amd", "pvm", "none" */
+	__u32 family;		 /* enum cetd_family */
+	__u32 guest_cet;	 /* enum cetd_guest_cet */
+	__u32 map_capacity;	 /* VMs that the maps hold */
 	__u32 n_causes;
 	__u64 realtime_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 	struct cetd_fact_coverage facts[_CETD_FACT_MAX];
@@ -82,28 +82,28 @@ struct cetd_host {
 /* CETD_MESSAGE_VM_ADD: a VM was found, or more is known of it. Strings are valid UTF-8, NUL-terminated. */
 struct cetd_identity {
 	__u64 key;
-	__u64 vm_id; /* 0: this kernel has none */
-	__u32 pid;   /* tgid of the VMM */
+	__u64 vm_id;	      /* 0: this kernel has none */
+	__u32 pid;	      /* tgid of the VMM */
 	__u32 attribution;    /* enum cetd_attribution */
 	__u32 vms_in_process; /* at least 1 */
 	__u32 reserved;
-	char id[64];    /* stable: UUID where there is one; unique among live VMs */
+	char id[64];	/* stable: UUID where there is one; unique among live VMs */
 	char name[128]; /* for people; "pid-N" where nothing better is known */
-	char uuid[40];  /* lower case with dashes, or "" */
+	char uuid[40];	/* lower case with dashes, or "" */
 	char unit[128]; /* systemd unit, or "" */
-	char vmm[24];   /* "qemu", "cloud-hypervisor", "firecracker", "crosvm", "libkrun", or the comm */
+	char vmm[24]; /* "qemu", "cloud-hypervisor", "firecracker", "crosvm", "libkrun", or the comm */
 	char cgroup[256];
 };
 
 enum cetd_message_type {
-	CETD_MESSAGE_HOST = 1,  /* struct cetd_host */
-	CETD_MESSAGE_VM_ADD,    /* struct cetd_identity */
+	CETD_MESSAGE_HOST = 1,	/* struct cetd_host */
+	CETD_MESSAGE_VM_ADD,	/* struct cetd_identity */
 	CETD_MESSAGE_VM_REMOVE, /* __u64 key, after the last counters of the VM */
-	CETD_MESSAGE_COUNTERS,  /* struct cetd_counters_message */
-	CETD_MESSAGE_HISTORY,   /* struct cetd_history_message */
-	CETD_MESSAGE_EVENT,     /* struct cetd_event */
-	CETD_MESSAGE_LOST,      /* struct cetd_lost_message */
-	CETD_MESSAGE_SETTLED,   /* no payload: a round of messages is complete, views may be refreshed */
+	CETD_MESSAGE_COUNTERS,	/* struct cetd_counters_message */
+	CETD_MESSAGE_HISTORY,	/* struct cetd_history_message */
+	CETD_MESSAGE_EVENT,	/* struct cetd_event */
+	CETD_MESSAGE_LOST,	/* struct cetd_lost_message */
+	CETD_MESSAGE_SETTLED, /* no payload: a round of messages is complete, views may be refreshed */
 	_CETD_MESSAGE_MAX,
 };
 
@@ -126,8 +126,8 @@ struct cetd_lost_message {
 
 /* A message on its way; payload is owned by the sender and valid for the duration of the call. */
 struct cetd_message {
-	__u32 type; /* enum cetd_message_type */
-	__u32 size; /* bytes of payload, as the type demands */
+	__u32 type;    /* enum cetd_message_type */
+	__u32 size;    /* bytes of payload, as the type demands */
 	__u64 time_ns; /* CLOCK_MONOTONIC of the sender */
 	const void *payload;
 };
