@@ -16,6 +16,7 @@
 #include "export/landing.h"
 #include "export/listen.h"
 #include "export/metrics.h"
+#include "governor.h"
 #include "options.h"
 #include "settings.h"
 #include "source/recording.h"
@@ -34,6 +35,8 @@ struct cetd {
 	struct process_stats process;
 	sd_event *event;
 	struct model *model;
+	struct policy_set *rules; /* read, not yet in force */
+	struct governor *governor;
 	struct events *events;
 	struct discovery *discovery;
 	struct recorder *recorder;
@@ -70,6 +73,7 @@ static void on_vm_added(void *userdata, const struct vm *vm)
 		 vm->is_provisional ? "shows CET events" : "found");
 	if (vm->is_provisional && c->discovery)
 		discovery_nudge(c->discovery, vm->identity.key);
+	governor_vm_changed(c->governor, vm);
 	if (c->bus)
 		bus_vm_added(c->bus, vm);
 }
@@ -79,6 +83,7 @@ static void on_vm_renamed(void *userdata, const struct vm *vm, const char *old_i
 	struct cetd *c = userdata;
 
 	log_info("VM %s is %s (%s)", old_id, vm->identity.id, vm->identity.name);
+	governor_vm_changed(c->governor, vm);
 	if (c->bus)
 		bus_vm_renamed(c->bus, vm, old_id);
 }
@@ -87,6 +92,7 @@ static void on_vm_changed(void *userdata, const struct vm *vm)
 {
 	struct cetd *c = userdata;
 
+	governor_vm_changed(c->governor, vm);
 	if (c->bus)
 		bus_vm_changed(c->bus, vm);
 }
@@ -102,6 +108,7 @@ static void on_vm_removed(void *userdata, const struct vm *vm)
 		 (unsigned long long)k->injected, (unsigned long long)vm_msr_total(vm));
 	if (c->bus)
 		bus_vm_removed(c->bus, vm);
+	governor_vm_removed(c->governor, vm);
 }
 
 static void on_event(void *userdata, const struct vm *vm, const struct cetd_event *e)
@@ -116,6 +123,7 @@ static void on_host_changed(void *userdata)
 {
 	struct cetd *c = userdata;
 
+	governor_evaluate(c->governor);
 	if (c->bus)
 		bus_host_changed(c->bus);
 }
@@ -188,9 +196,8 @@ static int cmd_render_metrics(void *userdata, char **ret_text)
 
 static void apply_log_level(const struct cetd *c)
 {
-	log_set_max_level(c->options.log_level >= 0
-				  ? c->options.log_level
-				  : log_level_from_string(c->settings.log_level));
+	log_set_max_level(c->options.log_level >= 0 ? c->options.log_level
+						    : log_level_from_string(c->settings.log_level));
 }
 
 static const char *metrics_address(const struct cetd *c, const struct settings *s)
@@ -199,8 +206,7 @@ static const char *metrics_address(const struct cetd *c, const struct settings *
 }
 
 /* Logging. */
-static int start_http(struct cetd *c, const struct settings *s, int inherited_fd,
-		      struct http **ret)
+static int start_http(struct cetd *c, const struct settings *s, int inherited_fd, struct http **ret)
 {
 	const struct http_params params = {
 		.address = metrics_address(c, s),
@@ -247,6 +253,7 @@ static void tell_restart_needed(const struct settings *old, const struct setting
 static int cmd_reload(void *userdata, char **ret_message)
 {
 	struct cetd *c = userdata;
+	_cleanup_(policy_set_freep) struct policy_set *rules = NULL;
 	struct settings next;
 	int r;
 
@@ -255,11 +262,12 @@ static int cmd_reload(void *userdata, char **ret_message)
 	if (r >= 0 && c->config_path)
 		r = settings_read(c->config_path, &next, ret_message);
 	if (r >= 0)
+		r = governor_read(next.policy_dir, &rules, ret_message);
+	if (r >= 0)
 		r = reload_http(c, &next);
 	if (r < 0) {
-		if (!*ret_message &&
-		    asprintf(ret_message, "%s: %s", c->config_path ?: "the defaults",
-			     strerror(-r)) < 0)
+		if (!*ret_message && asprintf(ret_message, "%s: %s",
+					      c->config_path ?: "the defaults", strerror(-r)) < 0)
 			*ret_message = NULL;
 		log_error("Failed to reload, the old configuration stays in force: %s",
 			  *ret_message ?: strerror(-r));
@@ -270,6 +278,7 @@ static int cmd_reload(void *userdata, char **ret_message)
 	settings_done(&c->settings);
 	c->settings = next;
 	apply_log_level(c);
+	governor_set_rules(c->governor, c->settings.policy_dir, take_ptr(rules));
 	log_info("Configuration read again from %s", c->config_path ?: "the built-in defaults");
 	return 0;
 }
@@ -337,11 +346,13 @@ static enum cetd_exit load_settings(struct cetd *c)
 		c->config_path = NULL;
 		r = 0;
 	}
+	if (r >= 0)
+		r = governor_read(c->settings.policy_dir, &c->rules, &message);
 	if (r < 0) {
 		if (message)
 			log_error("%s", message);
 		else
-			log_error_errno(r, "%s: %m", c->config_path);
+			log_error_errno(r, "%s: %m", c->config_path ?: c->settings.policy_dir);
 		return CETD_EXIT_CONFIG;
 	}
 	c->ctx.config_file = c->config_path;
@@ -378,8 +389,9 @@ static enum cetd_exit start_replay(struct cetd *c)
 	if (replay_new(c->event, c->options.replay, c->options.speed, &sink, on_replay_done, c,
 		       &c->replay) < 0)
 		return CETD_EXIT_RECORDING;
-	log_notice("Replaying %s%s%s: nothing that is shown comes from this host", c->options.replay,
-		   replay_get_note(c->replay)[0] ? ", " : "", replay_get_note(c->replay));
+	log_notice("Replaying %s%s%s: nothing that is shown comes from this host",
+		   c->options.replay, replay_get_note(c->replay)[0] ? ", " : "",
+		   replay_get_note(c->replay));
 	return CETD_EXIT_OK;
 }
 
@@ -451,6 +463,10 @@ static enum cetd_exit start(struct cetd *c)
 		log_error_errno(r, "Failed to set up the registry: %m");
 		return CETD_EXIT_FAILURE;
 	}
+	if (governor_new(c->event, c->model, NULL, NULL, &c->governor) < 0)
+		return CETD_EXIT_FAILURE;
+	governor_set_rules(c->governor, c->settings.policy_dir, take_ptr(c->rules));
+	c->ctx.ledger = governor_get_ledger(c->governor);
 	model_set_observer(c->model, &observer);
 	if (c->options.record &&
 	    recorder_new(c->options.record, c->options.record_note ?: "", &c->recorder) < 0)
@@ -470,6 +486,8 @@ static void stop(struct cetd *c)
 	c->replay = replay_free(c->replay);
 	c->events = events_free(c->events);
 	c->recorder = recorder_free(c->recorder);
+	c->governor = governor_free(c->governor);
+	c->rules = policy_set_free(c->rules);
 	c->model = model_free(c->model);
 	c->event = sd_event_unref(c->event);
 	settings_done(&c->settings);

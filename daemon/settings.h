@@ -6,14 +6,16 @@
 #include <stdint.h>
 
 #define SETTINGS_FILE "/etc/cetd/cetd.conf"
+#define SETTINGS_POLICY_DIR "/etc/cetd/policy.d"
 
 struct settings {
-	uint32_t max_vms;           /* VMs that the maps and the registry hold */
-	uint32_t scan_interval_sec; /* between scans for VMs that no uevent told of */
+	uint32_t max_vms;	     /* VMs that the maps and the registry hold */
+	uint32_t scan_interval_sec;  /* between scans for VMs that no uevent told of */
 	uint32_t samples_per_second; /* a VM's share of the ring buffer */
-	char *metrics_listen;        /* owned */
+	char *metrics_listen;	     /* owned */
 	bool metrics_allow_remote;   /* metrics_listen may be an address that other hosts reach */
-	char *log_level;             /* owned */
+	char *log_level;	     /* owned */
+	char *policy_dir;	     /* owned; need not exist if it is SETTINGS_POLICY_DIR */
 };
 
 /* Defaults; -ENOMEM. */
