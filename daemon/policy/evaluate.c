@@ -6,6 +6,12 @@
 #include "policy/index.h"
 #include "policy/policy.h"
 
+/* Most patterns differ from most texts before their first special character. */
+static bool glob(const char *pattern, const char *text, int flags)
+{
+	return !strncmp(pattern, text, strcspn(pattern, "*?[\\")) && !fnmatch(pattern, text, flags);
+}
+
 static bool matches_slice(const char *pattern, const char *cgroup)
 {
 	char part[256];
@@ -14,7 +20,7 @@ static bool matches_slice(const char *pattern, const char *cgroup)
 		size_t n = strcspn(cgroup, "/");
 
 		snprintf(part, sizeof(part), "%.*s", (int)n, cgroup);
-		if (n > 6 && !strcmp(part + n - 6, ".slice") && !fnmatch(pattern, part, 0))
+		if (n > 6 && !strcmp(part + n - 6, ".slice") && glob(pattern, part, 0))
 			return true;
 		cgroup += n;
 	}
@@ -27,15 +33,15 @@ static bool matches_one(enum policy_match match, const char *pattern, const stru
 
 	switch (match) {
 	case POLICY_MATCH_NAME:
-		return !fnmatch(pattern, i->name, 0);
+		return glob(pattern, i->name, 0);
 	case POLICY_MATCH_UUID:
 		return !strcmp(pattern, i->uuid);
 	case POLICY_MATCH_UNIT:
-		return !fnmatch(pattern, i->unit, 0);
+		return glob(pattern, i->unit, 0);
 	case POLICY_MATCH_SLICE:
 		return matches_slice(pattern, i->cgroup);
 	case POLICY_MATCH_CGROUP:
-		return !fnmatch(pattern, i->cgroup, FNM_PATHNAME | FNM_LEADING_DIR);
+		return glob(pattern, i->cgroup, FNM_PATHNAME | FNM_LEADING_DIR);
 	case POLICY_MATCH_VMM:
 		return !strcmp(pattern, i->vmm);
 	case POLICY_MATCH_USES_CET:
