@@ -57,7 +57,7 @@ const char *policy_match_to_string(int match);
 
 struct policy_rule {
 	char id[POLICY_ID_SIZE];
-	const char *file; /* owned by the set: base name */
+	const char *file; /* as given to policy_parse(), owned by the set */
 	unsigned int line;
 	uint32_t number;		    /* in the set, from 1; in struct cetd_rate as `rule` */
 	char **patterns[_POLICY_MATCH_MAX]; /* NULL-terminated, owned; NULL: anything */
@@ -70,7 +70,7 @@ struct policy_index;
 struct policy_set {
 	struct policy_rule **rules; /* owned */
 	size_t n_rules, n_allocated;
-	char **files; /* names, owned */
+	char **files; /* owned */
 	size_t n_files;
 	struct policy_index *index; /* owned; which rules a VM is looked up in at all */
 };
