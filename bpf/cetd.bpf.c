@@ -6,9 +6,6 @@
  */
 #include "vcpu.bpf.h"
 
-#define DF_VECTOR 8 /* what a #CP becomes if it meets another fault */
-#define CP_VECTOR 21
-
 char LICENSE[] SEC("license") = "GPL";
 
 /* Raw tracepoints for what passes no pointers: they need neither module BTF nor the right to read it. */
@@ -16,59 +13,20 @@ char LICENSE[] SEC("license") = "GPL";
 SEC("raw_tp/kvm_msr")
 int BPF_PROG(stock_msr, __u32 is_write, __u32 index, __u64 data, bool has_faulted)
 {
-	__u32 msr = msr_of(index, data);
-	struct subject s;
-
-	if (msr == _CETD_MSR_MAX || !vm_get(&s, key_of_process()))
-		return 0;
-	msr_count(&s, &(struct access){
-			      .data = data,
-			      .msr = msr,
-			      .vcpu = CETD_VCPU_UNKNOWN,
-			      .is_write = is_write,
-			      .has_faulted = has_faulted,
-		      });
-	return 0;
+	return handle_msr(is_write, index, data, has_faulted);
 }
 
 SEC("raw_tp/kvm_cr")
 int BPF_PROG(stock_cr, __u32 is_write, __u32 cr, __u64 value)
 {
-	struct subject s;
-	__u64 key;
-
-	if (cr != 4 || !is_write)
-		return 0;
-	if (!(value & CR4_CET) && !*(volatile __u32 *)&cr4_seen)
-		return 0;
-	key = key_of_thread(thread_find());
-	if (value & CR4_CET ? !vm_get(&s, key) : !vm_find(&s, key))
-		return 0;
-	cr4_count(&s, value);
-	return 0;
+	return handle_cr(is_write, cr, value);
 }
 
-/*
- * Also called for a hardware #CP that was intercepted and is now given to the guest: that one is counted
- * already. `is_again`: the exception was on its way already when something else came between.
- */
 SEC("raw_tp/kvm_inj_exception")
-int BPF_PROG(stock_inj_exception, __u32 vector, bool has_error_code, __u32 error_code, bool is_again)
+int BPF_PROG(stock_inj_exception, __u32 vector, bool has_error_code, __u32 error_code,
+	     bool is_again)
 {
-	struct thread *t;
-	struct subject s;
-
-	if (vector != CP_VECTOR && (!is_patched || vector != DF_VECTOR))
-		return 0;
-	t = thread_find();
-	if (t && t->has_fault) {
-		t->has_fault = 0;
-		return 0;
-	}
-	if (vector != CP_VECTOR || is_again || !vm_get(&s, key_of_thread(t)))
-		return 0;
-	injected_count(&s, has_error_code ? error_code : 0);
-	return 0;
+	return handle_inj_exception(vector, has_error_code, error_code, is_again);
 }
 
 /* Counts calls: a superset of the loads of another VMCS. */
@@ -101,4 +59,76 @@ SEC("tp_btf/kvm_cet_vmcs_load")
 int BPF_PROG(patched_vmcs_load, struct kvm_vcpu___cetd *vcpu, int cpu, int prev_cpu, bool is_nested)
 {
 	return vcpu_vmcs_load(vcpu, cpu, prev_cpu, is_nested);
+}
+
+/*
+ * The same by perf's tracepoints, for Linux 7 and later: there a raw tracepoint's program may be preempted, and
+ * passes over what happens on its CPU until it goes on. perf keeps preemption off, at the price of writing the
+ * event's record first.
+ */
+
+SEC("tp/kvm/kvm_msr")
+int perf_msr(struct trace_event_raw_kvm_msr___cetd *r)
+{
+	return handle_msr(r->write, r->ecx, r->data, r->exception);
+}
+
+SEC("tp/kvm/kvm_cr")
+int perf_cr(struct trace_event_raw_kvm_cr___cetd *r)
+{
+	return handle_cr(r->rw, r->cr, r->val);
+}
+
+SEC("tp/kvm/kvm_inj_exception")
+int perf_inj_exception(struct trace_event_raw_kvm_inj_exception___cetd *r)
+{
+	return handle_inj_exception(r->exception, r->has_error, r->error_code, r->reinjected);
+}
+
+SEC("tp/kvm/kvm_cet_cp")
+int perf_cet_cp(struct trace_event_raw_kvm_cet_cp___cetd *r)
+{
+	struct fault f = {
+		.rip = r->rip,
+		.ssp = r->ssp,
+		.cet = r->cet,
+		.error_code = r->code | (r->encl ? CP_ENCL : 0),
+		.vcpu = r->vcpu_id,
+		.cpl = r->cpl,
+		.action = r->action,
+		.is_nested = r->nested,
+		.has_address = true,
+	};
+	struct subject s;
+
+	return vm_get(&s, r->vm_id ?: key_of_process()) ? handle_cp(&s, &f) : 0;
+}
+
+SEC("tp/kvm/kvm_cet_msr")
+int perf_cet_msr(struct trace_event_raw_kvm_cet_msr___cetd *r)
+{
+	struct access a = {
+		.data = r->data,
+		.msr = msr_of(r->index, r->data),
+		.vcpu = r->vcpu_id,
+		.is_write = r->write,
+		.has_faulted = r->err,
+		.is_host = r->host,
+	};
+	struct subject s;
+
+	if (a.msr == _CETD_MSR_MAX || !vm_get(&s, r->vm_id ?: key_of_process()))
+		return 0;
+	msr_count(&s, &a);
+	return 0;
+}
+
+SEC("tp/kvm/kvm_cet_vmcs_load")
+int perf_cet_vmcs_load(struct trace_event_raw_kvm_cet_vmcs_load___cetd *r)
+{
+	struct subject s;
+
+	if (!vm_get(&s, r->vm_id ?: key_of_process()))
+		return 0;
+	return handle_vmcs_load(&s, r->vcpu_id, r->cpu, r->prev_cpu, r->nested);
 }

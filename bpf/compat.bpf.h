@@ -48,6 +48,47 @@ struct kvm_vcpu___cetd {
 	struct kvm_vcpu_arch___cetd arch;
 };
 
+/* The records of the tracepoints, as perf's programs get them. */
+struct trace_event_raw_kvm_msr___cetd {
+	unsigned int write;
+	__u32 ecx;
+	__u64 data;
+	__u8 exception;
+};
+
+struct trace_event_raw_kvm_cr___cetd {
+	unsigned int rw;
+	unsigned int cr;
+	unsigned long val;
+};
+
+struct trace_event_raw_kvm_inj_exception___cetd {
+	__u8 exception;
+	__u8 has_error;
+	__u32 error_code;
+	bool reinjected;
+};
+
+struct trace_event_raw_kvm_cet_cp___cetd {
+	__u64 vm_id, rip, cet, ssp;
+	__u32 vcpu_id, code, action;
+	__u8 cpl, encl, nested;
+};
+
+struct trace_event_raw_kvm_cet_msr___cetd {
+	__u64 vm_id, data;
+	__u32 vcpu_id, index;
+	int err;
+	__u8 write, host;
+};
+
+struct trace_event_raw_kvm_cet_vmcs_load___cetd {
+	__u64 vm_id;
+	__u32 vcpu_id;
+	int cpu, prev_cpu;
+	__u8 nested;
+};
+
 /* kvm_intel's: which VMCS a vCPU uses. */
 struct nested_vmx___cetd {
 	struct {
@@ -69,11 +110,12 @@ struct vcpu_vmx___cetd {
  * libbpf refuses to relocate the load. Relocate an addition instead and load from its result; the barrier
  * keeps the compiler from merging the two.
  */
-#define LOAD_FAR(pointer, member)                                                                  \
-	({                                                                                         \
-		typeof(&(pointer)->member) _p = __builtin_preserve_access_index(&(pointer)->member); \
-		asm volatile("" : "+r"(_p));                                                       \
-		*_p;                                                                               \
+#define LOAD_FAR(pointer, member)                                            \
+	({                                                                   \
+		typeof(&(pointer)->member) _p =                              \
+			__builtin_preserve_access_index(&(pointer)->member); \
+		asm volatile("" : "+r"(_p));                                 \
+		*_p;                                                         \
 	})
 
 /* The kernel's VM id, or 0 where the kernel has none. */

@@ -4,7 +4,8 @@
 
 #include "vm.bpf.h"
 
-#define CP_CODE_MASK 0x7fff /* error code bits 14:0; bit 15 is ENCL (SDM vol. 1, "Control-protection exception") */
+#define CP_CODE_MASK \
+	0x7fff /* error code bits 14:0; bit 15 is ENCL (SDM vol. 1, "Control-protection exception") */
 #define CP_ENCL 0x8000
 
 static __always_inline enum cetd_kind cp_kind(__u32 error_code)

@@ -72,7 +72,7 @@ struct {
 
 /* Patched kernels: what is known of a vCPU's thread, for tracepoints that pass no vCPU. */
 struct thread {
-	__u64 key;       /* of the VM that it runs */
+	__u64 key;	 /* of the VM that it runs */
 	__u64 has_fault; /* an intercepted #CP is on its way back into the guest */
 };
 

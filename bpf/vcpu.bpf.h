@@ -5,9 +5,7 @@
  */
 #pragma once
 
-#include "access.bpf.h"
-#include "fault.bpf.h"
-#include "vmcs.bpf.h"
+#include "handle.bpf.h"
 
 static __always_inline int vcpu_cp(struct kvm_vcpu___cetd *vcpu, __u32 error_code, __u64 cet,
 				   __u64 ssp, __u32 action)
@@ -20,7 +18,6 @@ static __always_inline int vcpu_cp(struct kvm_vcpu___cetd *vcpu, __u32 error_cod
 		.cpl = CETD_CPL_UNKNOWN,
 	};
 	struct subject s;
-	struct thread *t;
 
 	/* Since 6.12.107 the verifier takes a tracepoint's pointers for possibly NULL. */
 	if (!vcpu || !vm_get(&s, key_of_vcpu(vcpu)))
@@ -32,13 +29,7 @@ static __always_inline int vcpu_cp(struct kvm_vcpu___cetd *vcpu, __u32 error_cod
 		f.is_nested = vcpu->arch.cet.fault.nested;
 		f.has_address = true;
 	}
-	if (action != CETD_ACTION_SUPPRESS) {
-		t = thread_get(s.key);
-		if (t)
-			t->has_fault = 1;
-	}
-	cp_count(&s, &f);
-	return 0;
+	return handle_cp(&s, &f);
 }
 
 static __always_inline int vcpu_msr(struct kvm_vcpu___cetd *vcpu, bool is_write, __u32 index,
@@ -68,7 +59,5 @@ static __always_inline int vcpu_vmcs_load(struct kvm_vcpu___cetd *vcpu, int cpu,
 
 	if (!vcpu || !vm_get(&s, key_of_vcpu(vcpu)))
 		return 0;
-	thread_get(s.key);
-	vmcs_load_count(&s, vcpu->vcpu_id, cpu, prev_cpu, is_nested);
-	return 0;
+	return handle_vmcs_load(&s, vcpu->vcpu_id, cpu, prev_cpu, is_nested);
 }

@@ -108,8 +108,11 @@ void vm_add_rates(json_object *snapshot, json_object *before)
 	}
 	for (size_t i = 0; i < n; i++) {
 		json_object *vm = json_object_array_get_idx(vms, i), *last = NULL;
-		json_object *rate = json_object_new_object();
+		json_object *rate;
 
+		if (!json_object_is_type(vm, json_type_object))
+			continue;
+		rate = json_object_new_object();
 		if (doc_text(vm, "id"))
 			json_object_object_get_ex(by_id, doc_text(vm, "id"), &last);
 		if (last) {

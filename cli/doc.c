@@ -75,8 +75,10 @@ bool doc_sum(json_object *o, const char *path, uint64_t *ret)
 	if (!o)
 		return false;
 	if (json_object_is_type(o, json_type_int)) {
+		if (path)
+			return false;
 		*ret = json_object_get_uint64(o);
-		return !path;
+		return true;
 	}
 	if (!json_object_is_type(o, json_type_object))
 		return false;

@@ -155,7 +155,8 @@ static enum exit_code one_transport(const struct options *o)
 	return CETCTL_USAGE;
 }
 
-static enum exit_code pick_verb(int argc, char **argv, unsigned int given, const struct verb **ret)
+static enum exit_code pick_verb(int argc, char **argv, unsigned int given, bool is_asking,
+				const struct verb **ret)
 {
 	static const struct {
 		unsigned int group;
@@ -186,7 +187,8 @@ static enum exit_code pick_verb(int argc, char **argv, unsigned int given, const
 				text_hint("see `cetctl help %s`", name);
 			return CETCTL_USAGE;
 		}
-	if (n < verb->min_args || n > verb->max_args) {
+	/* To be told of the columns takes no VM. */
+	if ((n < verb->min_args && !is_asking) || n > verb->max_args) {
 		text_error("`cetctl %s` %s", name,
 			   n > verb->max_args ? "was given too many arguments" : "needs a VM");
 		text_hint("usage: cetctl %s %s", name, verb->arguments);
@@ -195,6 +197,45 @@ static enum exit_code pick_verb(int argc, char **argv, unsigned int given, const
 	optind = argc - n;
 	*ret = verb;
 	return CETCTL_OK;
+}
+
+/* One option that getopt has taken apart; given collects the groups that it belongs to. */
+static enum exit_code take(int c, struct options *o, unsigned int *given)
+{
+	switch (c) {
+	case 'H':
+		o->host = optarg;
+		return CETCTL_OK;
+	case 'M':
+		o->machine = optarg;
+		return CETCTL_OK;
+	case OPT_BUS_ADDRESS:
+		o->address = optarg;
+		return CETCTL_OK;
+	case OPT_JSON:
+		*given |= TAKES_JSON;
+		return parse_json(optarg, &o->json);
+	case OPT_NO_LEGEND:
+		*given |= TAKES_LEGEND;
+		o->has_legend = false;
+		return CETCTL_OK;
+	case OPT_COLUMNS:
+		*given |= TAKES_TABLE;
+		o->columns = optarg;
+		return CETCTL_OK;
+	case OPT_SORT:
+		*given |= TAKES_TABLE;
+		o->sort = optarg;
+		return CETCTL_OK;
+	case OPT_COLOR:
+		return parse_color(optarg, &o->is_color);
+	case 'n':
+		*given |= TAKES_LINES;
+		return parse_lines(optarg, &o->lines);
+	default: /* 'd' */
+		*given |= TAKES_INTERVAL;
+		return parse_interval(optarg, &o->interval_usec);
+	}
 }
 
 enum exit_code options_parse(int argc, char **argv, struct options *ret,
@@ -208,56 +249,19 @@ enum exit_code options_parse(int argc, char **argv, struct options *ret,
 
 	opterr = 0;
 	while (!code && (c = getopt_long(argc, argv, ":hH:M:n:d:", long_options, NULL)) >= 0) {
-		switch (c) {
-		case 'h':
+		if (c == 'h') {
 			is_help = true;
-			break;
-		case OPT_VERSION:
+		} else if (c == OPT_VERSION) {
 			printf("cetctl " CETD_VERSION "\n");
 			*ret_verb = NULL;
 			return CETCTL_OK;
-		case 'H':
-			o.host = optarg;
-			break;
-		case 'M':
-			o.machine = optarg;
-			break;
-		case OPT_BUS_ADDRESS:
-			o.address = optarg;
-			break;
-		case OPT_JSON:
-			given |= TAKES_JSON;
-			code = parse_json(optarg, &o.json);
-			break;
-		case OPT_NO_LEGEND:
-			given |= TAKES_LEGEND;
-			o.has_legend = false;
-			break;
-		case OPT_COLUMNS:
-			given |= TAKES_TABLE;
-			o.columns = optarg;
-			break;
-		case OPT_SORT:
-			given |= TAKES_TABLE;
-			o.sort = optarg;
-			break;
-		case OPT_COLOR:
-			code = parse_color(optarg, &o.is_color);
-			break;
-		case 'n':
-			given |= TAKES_LINES;
-			code = parse_lines(optarg, &o.lines);
-			break;
-		case 'd':
-			given |= TAKES_INTERVAL;
-			code = parse_interval(optarg, &o.interval_usec);
-			break;
-		case ':':
+		} else if (c == ':') {
 			text_error("option '%s' needs a value", argv[optind - 1]);
 			code = CETCTL_USAGE;
-			break;
-		default:
+		} else if (c == '?') {
 			code = refuse(argv[optind - 1], optopt);
+		} else {
+			code = take(c, &o, &given);
 		}
 	}
 	if (!code && is_help) {
@@ -268,7 +272,8 @@ enum exit_code options_parse(int argc, char **argv, struct options *ret,
 	if (!code)
 		code = one_transport(&o);
 	if (!code)
-		code = pick_verb(argc, argv, given, ret_verb);
+		code = pick_verb(argc, argv, given, o.columns && !strcmp(o.columns, "help"),
+				 ret_verb);
 	if (!code)
 		*ret = o;
 	return code;

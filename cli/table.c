@@ -307,7 +307,7 @@ struct libscols_table *table_pairs_new(const struct options *options)
 
 void table_pair(struct libscols_table *s, const char *key, const char *format, ...)
 {
-	_cleanup_(freep) char *raw = NULL;
+	_cleanup_(freep) char *raw = NULL, *title = text_clean(key);
 	struct libscols_line *line;
 	char name[64];
 	va_list ap;
@@ -322,7 +322,7 @@ void table_pair(struct libscols_table *s, const char *key, const char *format, .
 		text_error("out of memory");
 		exit(CETCTL_FAILURE);
 	}
-	snprintf(name, sizeof(name), "%s%s", key, *key ? ":" : "");
+	snprintf(name, sizeof(name), "%s%s", title ?: "", *key ? ":" : "");
 	scols_line_set_data(line, 0, name);
 	scols_cell_set_color(scols_line_get_cell(line, 0), "bold");
 	scols_line_refer_data(line, 1, text_clean(raw));

@@ -69,7 +69,7 @@ static inline void table_unrefp(struct libscols_table **t)
 	scols_unref_table(*t);
 }
 
-/* Two columns without a heading: `key` right-aligned, the value wrapped. Value is cleaned; NULL is "-". */
+/* Two columns without a heading: `key` right-aligned, the value wrapped. Both are cleaned. */
 struct libscols_table *table_pairs_new(const struct options *options);
 void table_pair(struct libscols_table *t, const char *key, const char *format, ...) _printf_(3, 4);
 

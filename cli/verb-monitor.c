@@ -124,18 +124,27 @@ static int on_line(struct monitor *m, const char *line)
 	return o->lines && ++m->seen >= o->lines ? end(m, CETCTL_OK) : 0;
 }
 
-/* The pipe has ended: because the VM has, or because the daemon has. */
-static int on_end(struct monitor *m)
+static bool vm_is_gone(struct monitor *m)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
-	if (m->vm &&
-	    sd_bus_call_method(m->ctl->bus, CETD_BUS_NAME, CETD_BUS_PATH, CETD_BUS_MANAGER, "GetVM",
-			       &error, NULL, "s", m->vm) < 0 &&
-	    sd_bus_error_has_name(&error, CETD_BUS_ERROR_NO_SUCH_VM)) {
-		text_note("the VM has ended");
-		return end(m, CETCTL_OK);
-	}
+	return m->vm &&
+	       sd_bus_call_method(m->ctl->bus, CETD_BUS_NAME, CETD_BUS_PATH, CETD_BUS_MANAGER,
+				  "GetVM", &error, NULL, "s", m->vm) < 0 &&
+	       sd_bus_error_has_name(&error, CETD_BUS_ERROR_NO_SUCH_VM);
+}
+
+static int on_vm_end(struct monitor *m)
+{
+	text_note("the VM has ended");
+	return end(m, CETCTL_OK);
+}
+
+/* The pipe has ended: because the VM has, or because the daemon has. */
+static int on_end(struct monitor *m)
+{
+	if (vm_is_gone(m))
+		return on_vm_end(m);
 	text_error("cetd ended the stream");
 	text_hint("is it still running? systemctl status cetd");
 	return end(m, CETCTL_UNREACHABLE);
@@ -205,10 +214,12 @@ static int on_signal(sd_bus_message *message, void *userdata, sd_bus_error *erro
 		json_object_object_add(e, "count", json_object_new_uint64(count));
 		print_json(m, e);
 	} else {
-		_cleanup_(freep) char *name = text_clean(name_of(m, id));
+		_cleanup_(freep) char *name = text_clean(name_of(m, id)), *what = text_clean(kind);
+		_cleanup_(freep) char *who = text_clean(privilege);
 
 		printf("%s  %s kind=%s privilege=%s count=%" PRIu64 "\n", name ?: "-",
-		       is_injected ? "injected" : "control_protection", kind, privilege, count);
+		       is_injected ? "injected" : "control_protection", what ?: "-", who ?: "-",
+		       count);
 	}
 	fflush(stdout);
 	return o->lines && ++m->seen >= o->lines ? end(m, CETCTL_OK) : 0;
@@ -224,11 +235,28 @@ static int on_owner(sd_bus_message *message, void *userdata, sd_bus_error *error
 	return 0;
 }
 
+/* The pipe outlives the VM. */
+static int on_removed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	struct monitor *m = userdata;
+	const char *id;
+
+	(void)error;
+	if (sd_bus_message_read(message, "s", &id) < 0 || strcmp(id, m->vm))
+		return 0;
+	return on_vm_end(m);
+}
+
 static int watch(struct monitor *m, int fd)
 {
 	sd_bus *bus = m->ctl->bus;
-	int r;
+	int r = 0;
 
+	if (m->vm)
+		r = sd_bus_match_signal(bus, NULL, CETD_BUS_NAME, CETD_BUS_PATH, CETD_BUS_MANAGER,
+					"VMRemoved", on_removed, m);
+	if (r < 0)
+		return r;
 	if (fd >= 0)
 		return sd_event_add_io(m->event, NULL, fd, EPOLLIN, on_pipe, m);
 	r = sd_bus_match_signal(bus, NULL, CETD_BUS_NAME, CETD_BUS_PATH, CETD_BUS_MANAGER,
@@ -250,6 +278,9 @@ static enum exit_code run(struct monitor *m, int fd)
 		r = sd_bus_attach_event(m->ctl->bus, m->event, 0);
 	if (r >= 0)
 		r = watch(m, fd);
+	/* It may have gone before its removal was watched for. */
+	if (r >= 0 && vm_is_gone(m))
+		r = on_vm_end(m);
 	if (r >= 0)
 		r = sd_event_loop(m->event);
 	if (m->event)

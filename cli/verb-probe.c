@@ -12,7 +12,7 @@ static void print_coverage(const struct options *o, json_object *coverage)
 	table_column(s, "FACT", 0, 0);
 	table_column(s, "COVERAGE", 0, 0);
 	table_column(s, "REASON", 0.5, SCOLS_FL_WRAP);
-	if (!coverage)
+	if (!json_object_is_type(coverage, json_type_object))
 		return;
 	json_object_object_foreach (coverage, fact, v) {
 		struct libscols_line *line = scols_table_new_line(s, NULL);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cetd/bus.h"
-#include "cetd/names.h"
 
 #include "bus.h"
 #include "doc.h"
@@ -16,13 +15,19 @@ static void heading(const struct options *o, const char *text)
 	printf("\n%s%s%s\n", o->is_color ? "\033[1m" : "", text, o->is_color ? "\033[0m" : "");
 }
 
+/* Why there is a dash: the fact is not shown at all, or this number of it is not. */
+static const char *reason_of(json_object *coverage, const char *fact)
+{
+	if (doc_shows(coverage, fact))
+		return "not told apart by this kernel's tracepoints";
+	return doc_text(doc_get(coverage, fact), "reason") ?: "no reason given";
+}
+
 /* What stands in for numbers that the kernel does not show. */
 static void print_unseen(json_object *coverage, const char *fact)
 {
-	_cleanup_(freep) char *safe = NULL;
-	json_object *v = doc_get(coverage, fact);
+	_cleanup_(freep) char *safe = text_clean(reason_of(coverage, fact));
 
-	safe = text_clean(doc_text(v, "reason") ?: "no reason given");
 	printf("  -  (unobservable: %s)\n", safe ?: "");
 }
 
@@ -99,7 +104,7 @@ static void print_counts(const struct options *o, json_object *vm, json_object *
 		{"CR4 writes that clear CET", "cr4_cet", "cr4_cet.clear"},
 		{"VMCS loads", "vmcs_load", "vmcs_loads.own"},
 		{"VMCS loads of a nested guest", "vmcs_load", "vmcs_loads.nested"},
-		{"Events counted but not sampled", NULL, "samples_dropped"},
+		{"Events counted but not sampled", "", "samples_dropped"},
 	};
 	_cleanup_(table_unrefp) struct libscols_table *s = NULL;
 
@@ -115,23 +120,22 @@ static void print_counts(const struct options *o, json_object *vm, json_object *
 	else
 		print_unseen(coverage, "cet_msr");
 
-	if (json_object_is_type(doc_get(vm, "decisions"), json_type_object)) {
-		heading(o, "Policy decisions");
+	heading(o, "Policy decisions");
+	if (!doc_shows(coverage, "enforcement")) {
+		print_unseen(coverage, "enforcement");
+	} else if (json_object_is_type(doc_get(vm, "decisions"), json_type_object)) {
 		print_matrix(o, doc_get(vm, "decisions"), "", 3, decision_titles, decisions);
 	}
 	heading(o, "Other counts");
 	s = table_pairs_new(o);
 	for (size_t i = 0; i < ARRAY_SIZE(sums); i++) {
-		const char *reason = NULL;
 		uint64_t count;
 
-		if (sums[i].fact)
-			reason = doc_text(doc_get(coverage, sums[i].fact), "reason");
 		if (doc_sum(vm, sums[i].path, &count))
 			table_pair(s, sums[i].title, "%" PRIu64, count);
 		else
 			table_pair(s, sums[i].title, "-  (unobservable: %s)",
-				   reason ?: "no reason given");
+				   reason_of(coverage, sums[i].fact));
 	}
 	scols_print_table(s);
 }

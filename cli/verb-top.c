@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* cetctl top: the VMs, busiest first, refreshed in place. */
 #include <errno.h>
-#include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <systemd/sd-event.h>
@@ -18,149 +15,23 @@
 #include "doc.h"
 #include "term.h"
 #include "text.h"
+#include "view.h"
 
 struct top {
 	struct ctl *ctl;
 	sd_event *event;
 	sd_event_source *timer;
 	sd_bus_slot *call;
-	struct table table;
-	json_object *snapshot;
-	char *trouble; /* why the snapshot is old */
-	size_t scroll;
+	struct view view;
 	enum exit_code code;
 };
 
-/*
- * Replace the screen's line, in colour or not, by at most width columns. Cleared first: to clear what
- * is left of a full line would take its last character.
- */
-static void put_line(FILE *f, const char *sequence, unsigned int width, const char *format, ...)
-	_printf_(4, 5);
-
-static void put_line(FILE *f, const char *sequence, unsigned int width, const char *format, ...)
-{
-	_cleanup_(freep) char *raw = NULL, *safe = NULL;
-	va_list ap;
-	int r;
-
-	va_start(ap, format);
-	r = vasprintf(&raw, format, ap);
-	va_end(ap);
-	if (r < 0) {
-		raw = NULL;
-		return;
-	}
-	safe = text_clean(raw);
-	if (!safe)
-		return;
-	safe[text_clip(safe, width)] = 0;
-	fprintf(f, "\033[2K%s%s%s\r", sequence, safe, *sequence ? "\033[0m" : "");
-}
-
-static void put_header(struct top *top, FILE *f, unsigned int width)
-{
-	json_object *d = top->snapshot, *vms = doc_get(d, "vms");
-	size_t n = vms ? json_object_array_length(vms) : 0;
-	const char *bold = top->ctl->options.is_color ? "\033[1m" : "";
-	const char *alarm = top->ctl->options.is_color ? "\033[1;33m" : "\033[7m";
-	time_t now = time(NULL);
-	uint64_t cp = 0, lost = 0;
-	struct tm tm = {};
-	char clock[16];
-
-	localtime_r(&now, &tm);
-	strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	put_line(f, bold, width,
-		 "cetctl top  %s  cetd %s  kernel %s  tracepoints: %s  guest CET: %s", clock,
-		 doc_text(d, "version") ?: "-", doc_text(d, "host.kernel_release") ?: "-",
-		 doc_text(d, "host.family") ?: "-", doc_text(d, "host.guest_cet") ?: "-");
-	fputc('\n', f);
-	for (size_t i = 0; i < n; i++)
-		cp += doc_number(json_object_array_get_idx(vms, i), "control_protection_total");
-	doc_sum(doc_get(d, "events_lost"), NULL, &lost);
-	if (doc_shows(doc_get(d, "host.coverage"), "hardware_cp"))
-		put_line(f, "", width, "%zu VMs, %u use CET  #CP %" PRIu64 "  events lost %" PRIu64,
-			 n, vm_count_uses(vms, "yes"), cp, lost);
-	else
-		put_line(f, "", width, "%zu VMs, %u use CET  #CP - (%s)  events lost %" PRIu64, n,
-			 vm_count_uses(vms, "yes"),
-			 doc_text(d, "host.coverage.hardware_cp.reason") ?: "unobservable", lost);
-	fputc('\n', f);
-	if (top->trouble)
-		put_line(f, alarm, width, "%s", top->trouble);
-	else if (doc_is_true(d, "replayed"))
-		put_line(f, alarm, width, "REPLAYED from %s: not what happens on the host now",
-			 doc_text(d, "recording") ?: "a recording");
-	else
-		put_line(f, "", width, "%s", "");
-	fputc('\n', f);
-}
-
-/* Compose the screen, then write it at once: it never flickers and is never half old. */
-static void draw(struct top *top)
-{
-	_cleanup_(freep) char *table = NULL;
-	json_object *vms = doc_get(top->snapshot, "vms");
-	size_t n = vms ? json_object_array_length(vms) : 0, room, size = 0, table_size = 0;
-	const struct table *t = &top->table;
-	unsigned int width, height;
-	char *screen = NULL;
-	FILE *f, *g;
-
-	term_size(&width, &height);
-	/* Three lines above, the headings, one line below. */
-	room = height > 5 ? height - 5 : 0;
-	if (top->scroll + room > n)
-		top->scroll = n > room ? n - room : 0;
-
-	f = open_memstream(&screen, &size);
-	g = open_memstream(&table, &table_size);
-	if (!f || !g)
-		goto out;
-	fputs("\033[H", f);
-	put_header(top, f, width);
-	if (n && room)
-		table_print(g, t, &top->ctl->options, vms, top->scroll, room, width);
-	fclose(g);
-	g = NULL;
-	for (char *line = table, *end; line && *line; line = end) {
-		bool is_last;
-
-		end = strchrnul(line, '\n');
-		is_last = !*end;
-		*end = 0;
-		fprintf(f, "\033[2K%.*s%s\r\n", (int)text_clip(line, width), line,
-			top->ctl->options.is_color ? "\033[0m" : "");
-		end += !is_last;
-	}
-	fputs("\033[J", f);
-	if (height > 5) {
-		fprintf(f, "\033[%u;1H", height);
-		put_line(f, "", width,
-			 "q quit  < > sort by: %s%s  R reverse  c #CP  r #CP/s  m MSR  n name  "
-			 "%zu-%zu of %zu",
-			 t->sort ? t->sort->title : "-", t->is_descending ? " (desc)" : "",
-			 n ? top->scroll + 1 : 0, top->scroll + room < n ? top->scroll + room : n,
-			 n);
-	}
-out:
-	if (g)
-		fclose(g);
-	if (f) {
-		fclose(f);
-		fwrite(screen, 1, size, stdout);
-		fflush(stdout);
-	}
-	free(screen);
-}
-
 static void set_trouble(struct top *top, const char *format, const char *detail)
 {
-	free(top->trouble);
-	top->trouble = NULL;
-	if (format && asprintf(&top->trouble, "%s: %s; trying again", format, detail) < 0)
-		top->trouble = NULL;
+	free(top->view.trouble);
+	top->view.trouble = NULL;
+	if (format && asprintf(&top->view.trouble, "%s: %s; trying again", format, detail) < 0)
+		top->view.trouble = NULL;
 }
 
 static int on_snapshot(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
@@ -179,15 +50,15 @@ static int on_snapshot(sd_bus_message *reply, void *userdata, sd_bus_error *ret_
 		set_trouble(top, "cetd's answer cannot be read", "not the JSON that cetctl knows");
 	else {
 		set_trouble(top, NULL, NULL);
-		vm_add_rates(d, top->snapshot);
-		json_object_put(top->snapshot);
-		top->snapshot = d;
+		vm_add_rates(d, top->view.snapshot);
+		json_object_put(top->view.snapshot);
+		top->view.snapshot = d;
 		d = NULL;
-		top->table.now_usec = doc_number(top->snapshot, "now_usec");
-		table_sort(&top->table, doc_get(top->snapshot, "vms"));
+		top->view.table.now_usec = doc_number(top->view.snapshot, "now_usec");
+		table_sort(&top->view.table, doc_get(top->view.snapshot, "vms"));
 	}
 	json_object_put(d);
-	draw(top);
+	view_draw(&top->view);
 	return 0;
 }
 
@@ -223,15 +94,15 @@ static void sort_by(struct top *top, const char *name, bool is_descending)
 {
 	for (size_t i = 0; i < n_vm_columns; i++)
 		if (!strcmp(vm_columns[i].name, name))
-			top->table.sort = vm_columns + i;
-	top->table.is_descending = is_descending;
-	top->scroll = 0;
+			top->view.table.sort = vm_columns + i;
+	top->view.table.is_descending = is_descending;
+	top->view.scroll = 0;
 }
 
 /* To the shown column that stands left (-1) or right (1) of the one sorted by. */
 static void move_sort(struct top *top, int by)
 {
-	struct table *t = &top->table;
+	struct table *t = &top->view.table;
 	size_t at = 0;
 
 	for (size_t i = 0; i < t->n_shown; i++)
@@ -265,7 +136,7 @@ static int on_key(struct top *top, int key)
 		sort_by(top, "name", false);
 		break;
 	case 'R':
-		top->table.is_descending = !top->table.is_descending;
+		top->view.table.is_descending = !top->view.table.is_descending;
 		break;
 	case '<':
 	case TERM_KEY_LEFT:
@@ -276,22 +147,22 @@ static int on_key(struct top *top, int key)
 		move_sort(top, 1);
 		break;
 	case TERM_KEY_UP:
-		top->scroll -= top->scroll > 0;
+		top->view.scroll -= top->view.scroll > 0;
 		break;
 	case TERM_KEY_DOWN:
-		top->scroll++;
+		top->view.scroll++;
 		break;
 	case TERM_KEY_PAGE_UP:
-		top->scroll -= top->scroll > page ? page : top->scroll;
+		top->view.scroll -= top->view.scroll > page ? page : top->view.scroll;
 		break;
 	case TERM_KEY_PAGE_DOWN:
-		top->scroll += page;
+		top->view.scroll += page;
 		break;
 	case TERM_KEY_HOME:
-		top->scroll = 0;
+		top->view.scroll = 0;
 		break;
 	case TERM_KEY_END:
-		top->scroll = SIZE_MAX / 2;
+		top->view.scroll = SIZE_MAX / 2;
 		break;
 	case ' ':
 		return ask(top);
@@ -314,10 +185,10 @@ static int on_input(sd_event_source *source, int fd, uint32_t revents, void *use
 		return sd_event_exit(top->event, 0);
 	for (const char *p = keys; n > 0 && p < keys + n && r >= 0;)
 		r = on_key(top, term_key(&p, keys + n));
-	vms = doc_get(top->snapshot, "vms");
+	vms = doc_get(top->view.snapshot, "vms");
 	if (vms)
-		table_sort(&top->table, vms);
-	draw(top);
+		table_sort(&top->view.table, vms);
+	view_draw(&top->view);
 	return r;
 }
 
@@ -325,7 +196,7 @@ static int on_resize(sd_event_source *source, const struct signalfd_siginfo *inf
 {
 	(void)source;
 	(void)info;
-	draw(userdata);
+	view_draw(&((struct top *)userdata)->view);
 	return 0;
 }
 
@@ -347,7 +218,7 @@ static int on_suspend(sd_event_source *source, const struct signalfd_siginfo *in
 	raise(SIGSTOP);
 	if (term_enter())
 		return -EIO;
-	draw(userdata);
+	view_draw(&((struct top *)userdata)->view);
 	return 0;
 }
 
@@ -403,8 +274,8 @@ static enum exit_code run(struct top *top)
 		text_error("the display failed: %s", strerror(-r));
 		return CETCTL_FAILURE;
 	}
-	if (top->code == CETCTL_UNREACHABLE && top->trouble)
-		text_error("%s", top->trouble);
+	if (top->code == CETCTL_UNREACHABLE && top->view.trouble)
+		text_error("%s", top->view.trouble);
 	return top->code;
 }
 
@@ -412,17 +283,17 @@ enum exit_code verb_top(struct ctl *ctl, int argc, char **argv)
 {
 	static const char *const usual =
 		"name,vmm,pid,uses_cet,cp,cp_rate,injected,msr,msr_rate,loads_rate";
-	struct top top = {.ctl = ctl};
+	struct top top = {.ctl = ctl, .view.options = &ctl->options};
 	struct options options = ctl->options;
 	enum exit_code code;
 
 	(void)argc;
 	(void)argv;
 	options.columns = options.columns ?: usual;
-	code = table_init(&top.table, vm_columns, n_vm_columns, &options, "cp_rate:desc");
+	code = table_init(&top.view.table, vm_columns, n_vm_columns, &options, "cp_rate:desc");
 	if (code)
 		return code;
-	if (table_help(&top.table, &ctl->options))
+	if (table_help(&top.view.table, &ctl->options))
 		return CETCTL_OK;
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
 		text_error("top needs a terminal");
@@ -430,12 +301,17 @@ enum exit_code verb_top(struct ctl *ctl, int argc, char **argv)
 		return CETCTL_FAILURE;
 	}
 	/* Once and waiting: a daemon that is not there is told of on the normal screen. */
-	code = bus_describe(ctl, NULL, &top.snapshot);
+	code = bus_describe(ctl, NULL, &top.view.snapshot);
 	if (code)
 		return code;
-	vm_add_rates(top.snapshot, NULL);
+	if (!json_object_is_type(doc_get(top.view.snapshot, "vms"), json_type_array)) {
+		json_object_put(top.view.snapshot);
+		text_error("the daemon's description has no list \"vms\"");
+		return CETCTL_FAILURE;
+	}
+	vm_add_rates(top.view.snapshot, NULL);
 	code = run(&top);
-	json_object_put(top.snapshot);
-	free(top.trouble);
+	json_object_put(top.view.snapshot);
+	free(top.view.trouble);
 	return code;
 }

@@ -220,14 +220,22 @@ static int start_http(struct cetd *c, const struct settings *s, int inherited_fd
 	return http_new(c->event, &params, ret);
 }
 
+static bool is_local(const char *address)
+{
+	struct listen_address a;
+
+	return listen_address_from_string(address, &a, NULL) >= 0 && listen_address_is_local(&a);
+}
+
 /* The exporter moves only if the new address can be had; otherwise the old one goes on. */
 static int reload_http(struct cetd *c, const struct settings *next)
 {
 	struct http *http = NULL;
 	int r;
 
+	/* The same address cannot be had twice: it stays, unless it may no longer be served, which is refused. */
 	if (!strcmp(metrics_address(c, next), metrics_address(c, &c->settings)) &&
-	    next->metrics_allow_remote == c->settings.metrics_allow_remote)
+	    (next->metrics_allow_remote || is_local(metrics_address(c, next))))
 		return 0;
 	r = start_http(c, next, -1, &http);
 	if (r < 0)
@@ -369,7 +377,7 @@ static enum cetd_exit start_export(struct cetd *c)
 	if (strcmp(c->options.bus, "none")) {
 		r = bus_new(c->event, c->options.bus, c->model, &c->ctx, &commands, &c->bus);
 		if (r < 0)
-			return r == -EEXIST ? CETD_EXIT_NAME_TAKEN : CETD_EXIT_NO_BUS;
+			return CETD_EXIT_NO_BUS;
 	}
 	if (sd_listen_fds(true) > 0)
 		fd = SD_LISTEN_FDS_START;
@@ -475,7 +483,13 @@ static enum cetd_exit start(struct cetd *c)
 	code = start_export(c);
 	if (code != CETD_EXIT_OK)
 		return code;
-	return c->options.replay ? start_replay(c) : start_live(c);
+	code = c->options.replay ? start_replay(c) : start_live(c);
+	if (code != CETD_EXIT_OK || !c->bus)
+		return code;
+	r = bus_claim(c->bus);
+	if (r == -EEXIST)
+		return CETD_EXIT_NAME_TAKEN;
+	return r < 0 ? CETD_EXIT_NO_BUS : CETD_EXIT_OK;
 }
 
 static void stop(struct cetd *c)

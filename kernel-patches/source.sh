@@ -87,15 +87,3 @@ kp_digest() {
 	[ ${#list[@]} -gt 0 ] || return 1
 	kp_files "${list[@]}" | (cd "$1" && xargs -d '\n' sha256sum) 2>/dev/null | sha256sum | cut -c1-64
 }
-
-# kp_prepare SERIES DIR: DIR becomes the base with the whole series on it. For the lab's kernels.
-kp_prepare() {
-	local base pristine patch
-	read -ra base < <(kp_base "$1") && [ ${#base[@]} -gt 1 ] || return 1
-	pristine=$(kp_pristine "${base[0]}" "${base[1]}") && kp_tree "$pristine" "$2" || return 1
-	apt_need patch >&2 || return 1
-	while read -r patch; do
-		kp_apply "$2" "$patch" || return 1
-	done < <(kp_patches "$1")
-	kp_digest "$2" "$1" >"$2/.cetd-digest" || true
-}

@@ -260,20 +260,6 @@ static int bus_register(struct bus *b)
 					     "org.freedesktop.LogControl1", log_control_vtable, b);
 	if (r < 0)
 		return log_error_errno(r, "Failed to register the D-Bus objects: %m");
-
-	r = sd_bus_request_name(b->bus, CETD_BUS_NAME, 0);
-	if (r == -EEXIST)
-		return log_error_errno(r,
-				       "Another process owns the bus name %s: stop it first "
-				       "(systemctl stop cetd)",
-				       CETD_BUS_NAME);
-	if (r == -EPERM || r == -EACCES)
-		return log_error_errno(r,
-				       "Failed to claim the bus name %s: %m (install "
-				       "org.cetd1.conf into the bus's system.d and reload the bus)",
-				       CETD_BUS_NAME);
-	if (r < 0)
-		return log_error_errno(r, "Failed to claim the bus name %s: %m", CETD_BUS_NAME);
 	return 0;
 }
 
@@ -312,6 +298,24 @@ int bus_new(sd_event *event, const char *address, const struct model *model,
 	FOREACH_VM (model, vm)
 		bus_vm_added(b, vm);
 	*ret = take_ptr(b);
+	return 0;
+}
+
+int bus_claim(struct bus *b)
+{
+	int r = sd_bus_request_name(b->bus, CETD_BUS_NAME, 0);
+	if (r == -EEXIST)
+		return log_error_errno(r,
+				       "Another process owns the bus name %s: stop it first "
+				       "(systemctl stop cetd)",
+				       CETD_BUS_NAME);
+	if (r == -EPERM || r == -EACCES)
+		return log_error_errno(r,
+				       "Failed to claim the bus name %s: %m (install "
+				       "org.cetd1.conf into the bus's system.d and reload the bus)",
+				       CETD_BUS_NAME);
+	if (r < 0)
+		return log_error_errno(r, "Failed to claim the bus name %s: %m", CETD_BUS_NAME);
 	return 0;
 }
 

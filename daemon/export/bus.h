@@ -25,13 +25,16 @@ struct bus_commands {
 };
 
 /*
- * Connect to address ("system", "user" or a D-Bus address) and claim org.cetd1. Logging; -EEXIST where
- * another cetd has the name. The model and the context outlive the bus.
+ * Connect to address ("system", "user" or a D-Bus address) and register the objects. Logging. The model and the
+ * context outlive the bus.
  */
 int bus_new(sd_event *event, const char *address, const struct model *model,
 	    const struct export_context *ctx, const struct bus_commands *commands,
 	    struct bus **ret);
 struct bus *bus_free(struct bus *b);
+
+/* Take the name org.cetd1, once there is something to answer with. Logging; -EEXIST where another cetd has it. */
+int bus_claim(struct bus *b);
 
 /* For the model's observer. Signals about a VM are sent at most once a second. */
 void bus_vm_added(struct bus *b, const struct vm *vm);

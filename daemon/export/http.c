@@ -373,6 +373,7 @@ int http_new(sd_event *event, const struct http_params *params, struct http **re
 	r = http_attach(h, event);
 	if (r < 0)
 		return r;
+	log_info("Serving metrics on %s", h->address);
 	*ret = take_ptr(h);
 	return 0;
 }

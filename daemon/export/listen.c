@@ -172,7 +172,7 @@ static int log_listen_error(int r, const struct listen_address *a)
 	listen_address_to_string(a, text);
 	if (r == -EADDRINUSE)
 		advice = ": another process has it; find it with \"ss -lxtnp\" and stop it, or "
-			 "choose another metrics address";
+			 "choose another (metrics.listen in cetd.conf, or --metrics)";
 	else if (r == -EADDRNOTAVAIL)
 		advice = ": no interface of this host has it; choose one that \"ip address\" shows";
 	else if (r == -EEXIST)
@@ -230,8 +230,8 @@ int listen_open(const struct listen_address *a, bool may_be_remote, struct liste
 			return log_error_errno(
 				EPERM,
 				"Refusing to serve metrics on %s: other hosts could read the names "
-				"of all VMs; use a loopback address or unix:/PATH, or allow remote "
-				"metrics in the configuration",
+				"of all VMs; use a loopback address or unix:/PATH, or set "
+				"metrics.allow_remote to true in cetd.conf",
 				text);
 		log_notice("Serving metrics on %s: other hosts may read them, unencrypted", text);
 	}

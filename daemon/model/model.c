@@ -9,6 +9,7 @@
 #include "model/model.h"
 #include "model/valid.h"
 #include "util/macro.h"
+#include "util/utf8.h"
 
 #define NOTIFY(m, hook, ...)                                                       \
 	do {                                                                       \
@@ -82,15 +83,17 @@ struct vm *model_find_id(const struct model *m, const char *id)
 static void make_id_unique(const struct model *m, const struct vm *self, struct cetd_identity *i)
 {
 	const struct vm *other = model_find_id(m, i->id);
-	char base[sizeof(i->id)];
+	char base[37], shorter[25];
 
 	if (!other || other == self)
 		return;
-	memcpy(base, i->id, sizeof(base));
-	snprintf(i->id, sizeof(i->id), "%.36s-pid-%u", base, i->pid);
+	/* Cut between characters: ids are UTF-8 and leave by D-Bus. */
+	utf8_sanitize(i->id, base, sizeof(base));
+	utf8_sanitize(i->id, shorter, sizeof(shorter));
+	snprintf(i->id, sizeof(i->id), "%s-pid-%u", base, i->pid);
 	other = model_find_id(m, i->id);
 	if (other && other != self)
-		snprintf(i->id, sizeof(i->id), "%.24s-%llx", base, i->key & ~CETD_KEY_TGID);
+		snprintf(i->id, sizeof(i->id), "%s-%llx", shorter, i->key & ~CETD_KEY_TGID);
 }
 
 static int model_add(struct model *m, const struct cetd_identity *identity, struct vm **ret)

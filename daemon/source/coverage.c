@@ -53,7 +53,8 @@ static void fill_hardware_cp(struct view *v)
 				      "KVM gives guests no CET here, so none can raise a #CP");
 		else
 			host_set_fact(v->host, fact, CETD_COVERAGE_UNOBSERVABLE,
-				      "this kernel's KVM does not intercept #CP: guests handle theirs unseen");
+				      "this kernel's KVM does not intercept #CP: guests handle "
+				      "theirs unseen");
 		return;
 	}
 	if (!has_program(v, fact, PROGRAM_PATCHED_CP))
@@ -65,8 +66,9 @@ static void fill_hardware_cp(struct view *v)
 		host_set_fact(v->host, fact, CETD_COVERAGE_OBSERVED,
 			      "every #CP would be seen, but KVM gives guests no CET here");
 	else if (!v->state->has_fault)
-		host_set_fact(v->host, fact, CETD_COVERAGE_PARTIAL,
-			      "every #CP is counted, but this kernel keeps neither its RIP nor its CPL");
+		host_set_fact(
+			v->host, fact, CETD_COVERAGE_PARTIAL,
+			"every #CP is counted, but this kernel keeps neither its RIP nor its CPL");
 	else
 		host_set_fact(v->host, fact, CETD_COVERAGE_OBSERVED,
 			      "every #CP of a guest is intercepted and counted");
@@ -76,7 +78,8 @@ static void fill_injected_cp(struct view *v)
 {
 	if (has_program(v, CETD_FACT_INJECTED_CP, PROGRAM_STOCK_INJ_EXCEPTION))
 		host_set_fact(v->host, CETD_FACT_INJECTED_CP, CETD_COVERAGE_PARTIAL,
-			      "each #CP queued for a guest is counted, but not one that a VMM restores as "
+			      "each #CP queued for a guest is counted, but not one that a VMM "
+			      "restores as "
 			      "already under way: that looks like a delivery that was interrupted");
 }
 
@@ -85,19 +88,22 @@ static void fill_cet_msr(struct view *v)
 	enum cetd_fact fact = CETD_FACT_CET_MSR;
 
 	if (!has_program(v, fact,
-			 v->state->family == CETD_FAMILY_PATCHED ? PROGRAM_PATCHED_MSR :
-								   PROGRAM_STOCK_MSR))
+			 v->state->family == CETD_FAMILY_PATCHED ? PROGRAM_PATCHED_MSR
+								 : PROGRAM_STOCK_MSR))
 		return;
 	if (v->host->guest_cet == CETD_GUEST_CET_OFF)
-		host_set_fact(v->host, fact, CETD_COVERAGE_OBSERVED,
-			      "attempts only: KVM gives guests no CET here, so each access ends in #GP");
+		host_set_fact(
+			v->host, fact, CETD_COVERAGE_OBSERVED,
+			"attempts only: KVM gives guests no CET here, so each access ends in #GP");
 	else if (v->host->guest_cet == CETD_GUEST_CET_ON)
 		host_set_fact(v->host, fact, CETD_COVERAGE_PARTIAL,
-			      "KVM sees INT_SSP_TAB and the CET bits of XSS; guests reach U_CET, S_CET and "
+			      "KVM sees INT_SSP_TAB and the CET bits of XSS; guests reach U_CET, "
+			      "S_CET and "
 			      "PL0_SSP to PL3_SSP directly, unseen");
 	else
 		host_set_fact(v->host, fact, CETD_COVERAGE_PARTIAL,
-			      "accesses that KVM intercepts are counted; it is not known whether guests have "
+			      "accesses that KVM intercepts are counted; it is not known whether "
+			      "guests have "
 			      "CET here, and reach most of its MSRs directly");
 }
 
@@ -113,13 +119,15 @@ static void fill_cr4_cet(struct view *v)
 			      v->host->kvm_vendor);
 	else if (v->host->guest_cet == CETD_GUEST_CET_OFF)
 		host_set_fact(v->host, fact, CETD_COVERAGE_OBSERVED,
-			      "attempts only: KVM gives guests no CET here, so setting CR4.CET ends in #GP");
+			      "attempts only: KVM gives guests no CET here, so setting CR4.CET "
+			      "ends in #GP");
 	else if (v->is_intel && v->owns_cr4_cet)
 		host_set_fact(v->host, fact, CETD_COVERAGE_UNOBSERVABLE,
 			      "guests write CR4.CET without an exit on Intel since Linux 6.18");
 	else if (v->host->guest_cet == CETD_GUEST_CET_UNKNOWN)
 		host_set_fact(v->host, fact, CETD_COVERAGE_PARTIAL,
-			      "writes that KVM intercepts are counted; it is not known whether guests have CET "
+			      "writes that KVM intercepts are counted; it is not known whether "
+			      "guests have CET "
 			      "here");
 	else
 		host_set_fact(v->host, fact, CETD_COVERAGE_OBSERVED,
@@ -141,7 +149,8 @@ static void fill_vmcs_load(struct view *v)
 				      "every load of another VMCS is counted");
 	} else if (has_program(v, fact, PROGRAM_STOCK_VMCS_LOAD)) {
 		host_set_fact(v->host, fact, CETD_COVERAGE_PARTIAL,
-			      "calls of vmx_vcpu_load_vmcs() are counted, whether or not the VMCS was another "
+			      "calls of vmx_vcpu_load_vmcs() are counted, whether or not the VMCS "
+			      "was another "
 			      "one");
 	}
 }
@@ -150,7 +159,8 @@ static void fill_enforcement(struct view *v)
 {
 	if (v->state->has_cet_ops)
 		host_set_fact(v->host, CETD_FACT_ENFORCEMENT, CETD_COVERAGE_PARTIAL,
-			      "this kernel has the kvm_cet_ops hook, but cetd has nothing attached to it");
+			      "this kernel has the kvm_cet_ops hook, but cetd has nothing attached "
+			      "to it");
 	else
 		host_set_fact(v->host, CETD_FACT_ENFORCEMENT, CETD_COVERAGE_UNOBSERVABLE,
 			      "this kernel has no kvm_cet_ops hook");
@@ -166,20 +176,24 @@ static void add_causes(struct view *v)
 		if (r >= 0 || r == -ENOENT)
 			continue;
 		if (i == PROGRAM_STOCK_VMCS_LOAD)
-			host_add_cause(v->host, "fentry_refused",
-				       "Nothing but the count of VMCS loads needs fentry; a kernel with "
-				       "CONFIG_FUNCTION_TRACER and no restriction on it gives it.",
-				       "The kernel refuses fentry on %s: %s.", program_hook(i),
-				       strerror(-r));
+			host_add_cause(
+				v->host, "fentry_refused",
+				"Nothing but the count of VMCS loads needs fentry; a kernel with "
+				"CONFIG_FUNCTION_TRACER and no restriction on it gives it.",
+				"The kernel refuses fentry on %s: %s.", program_hook(i),
+				strerror(-r));
 		else if (r == -EPERM)
 			host_add_cause(v->host, "program_refused",
-				       "Give cetd CAP_BPF and CAP_PERFMON; where kvm is a module and the kernel "
-				       "has cetd's patches, CAP_SYS_ADMIN too, to read the module's types.",
+				       "Give cetd CAP_BPF and CAP_PERFMON; where kvm is a module "
+				       "and the kernel "
+				       "has cetd's patches, CAP_SYS_ADMIN too, to read the "
+				       "module's types.",
 				       "The kernel refuses the program on %s: %s.", program_hook(i),
 				       strerror(-r));
 		else
 			host_add_cause(v->host, "program_failed",
-				       "Run cetd with --log-level=debug and report what the verifier says.",
+				       "Run cetd with --log-level=debug and report what the "
+				       "verifier says.",
 				       "The program on %s does not load: %s.", program_hook(i),
 				       strerror(-r));
 	}
@@ -187,10 +201,17 @@ static void add_causes(struct view *v)
 		host_add_cause(v->host, "kvm_not_loaded",
 			       "Load kvm_intel or kvm_amd, then restart cetd.",
 			       "KVM's tracepoints are not there.");
+	if (s->is_preemptible)
+		host_add_cause(v->host, "tracefs_unavailable",
+			       "Mount tracefs on /sys/kernel/tracing and let cetd read it; until then look at "
+			       "the events lost to program_busy.",
+			       "Since Linux 7.0 only perf's tracepoints miss no event, and they are not to be "
+			       "had.");
 	if (s->family == CETD_FAMILY_STOCK)
-		host_add_cause(v->host, "kernel_not_patched",
-			       "Boot a kernel with cetd's patches (kernel-patches/) to see every #CP.",
-			       "This kernel has none of cetd's tracepoints.");
+		host_add_cause(
+			v->host, "kernel_not_patched",
+			"Boot a kernel with cetd's patches (kernel-patches/) to see every #CP.",
+			"This kernel has none of cetd's tracepoints.");
 }
 
 void coverage_fill(const struct programs_state *state, struct cetd_host *host)
@@ -221,10 +242,11 @@ void coverage_fill_failed(int error, struct cetd_host *host)
 	switch (error < 0 ? -error : error) {
 	case EPERM:
 		reason = "cetd may not use BPF here";
-		host_add_cause(host, "missing_capability",
-			       "Run cetd as root or with CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before "
-			       "Linux 5.8), outside containers that filter bpf(2).",
-			       "The kernel does not let cetd load BPF programs: %s.", strerror(EPERM));
+		host_add_cause(
+			host, "missing_capability",
+			"Run cetd as root or with CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before "
+			"Linux 5.8), outside containers that filter bpf(2).",
+			"The kernel does not let cetd load BPF programs: %s.", strerror(EPERM));
 		break;
 	case ENOENT:
 	case ESRCH:

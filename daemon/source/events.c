@@ -43,9 +43,9 @@ struct events {
 	struct cetd_lost_message lost;
 	uint32_t sample_mask;
 	bool is_in_root_pidns; /* the programs' process ids mean the same here */
-	bool has_news;         /* something was sent since the last SETTLED */
+	bool has_news;	       /* something was sent since the last SETTLED */
 	bool has_samples;      /* the ring buffer held something in this round */
-	int error;             /* of the sink, met in a callback of libbpf's */
+	int error;	       /* of the sink, met in a callback of libbpf's */
 };
 
 static uint64_t now_ns(void)
@@ -98,7 +98,8 @@ static int events_send_history(struct events *e, __u64 key)
 {
 	struct cetd_history_message m = {.key = key};
 
-	if (bpf_map_lookup_elem(bpf_map__fd(e->programs.skel->maps.histories), &key, &m.history) < 0)
+	if (bpf_map_lookup_elem(bpf_map__fd(e->programs.skel->maps.histories), &key, &m.history) <
+	    0)
 		return 0; /* none could be allocated: counted as lost */
 	return events_send(e, CETD_MESSAGE_HISTORY, &m, sizeof(m));
 }
@@ -139,11 +140,11 @@ static int events_send_vm(struct events *e, const struct cetd_vm *vm)
 static int events_send_lost(struct events *e)
 {
 	const struct cetd_control *c = events_control(e);
-	struct cetd_lost_message m = {
-		.map_entries = __atomic_load_n(&c->vms, __ATOMIC_RELAXED)};
+	struct cetd_lost_message m = {.map_entries = __atomic_load_n(&c->vms, __ATOMIC_RELAXED)};
 
 	for (int i = 0; i < _CETD_LOST_MAX; i++)
 		m.lost[i] = __atomic_load_n(&c->lost[i], __ATOMIC_RELAXED);
+	m.lost[CETD_LOST_PROGRAM_BUSY] = programs_missed(&e->programs);
 	if (!memcmp(&m, &e->lost, sizeof(m)))
 		return 0;
 	e->lost = m;
@@ -274,7 +275,7 @@ static int on_reap_timer(sd_event_source *s, _unused_ uint64_t usec, void *userd
 	struct sent *v, *next;
 	int r = 0;
 
-	HASH_ITER(hh, e->sent, v, next) {
+	HASH_ITER (hh, e->sent, v, next) {
 		bool was_dead = v->is_dead;
 		__u64 key = v->key;
 
@@ -371,7 +372,7 @@ struct events *events_free(struct events *e)
 	sd_event_source_disable_unref(e->reap_timer);
 	ring_buffer__free(e->ring);
 	programs_done(&e->programs);
-	HASH_ITER(hh, e->sent, s, next) {
+	HASH_ITER (hh, e->sent, s, next) {
 		HASH_DEL(e->sent, s);
 		free(s);
 	}

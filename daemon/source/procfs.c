@@ -15,7 +15,8 @@
 #include "source/procfs.h"
 #include "util/macro.h"
 
-#define VM_FILES_MAX 64 /* a process's, beyond which copies are not looked for */
+#define PROC_PID_INIT_INO 0xeffffffcU /* linux/proc_ns.h: inode of the first PID namespace */
+#define VM_FILES_MAX 64		      /* a process's, beyond which copies are not looked for */
 
 static inline void closedirp(DIR **dir)
 {
@@ -126,6 +127,18 @@ int procfs_find_tgid(uint32_t tid, uint32_t *ret_tgid)
 	return s && sscanf(s, "\nTgid:\t%u", ret_tgid) == 1 ? 0 : -EBADMSG;
 }
 
+bool procfs_is_own_pid_namespace(const char *link)
+{
+	char text[64];
+	unsigned long inode;
+	ssize_t n = readlink(link, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	return sscanf(text, "pid:[%lu]", &inode) == 1 && inode != PROC_PID_INIT_INO;
+}
+
 /* Do both descriptors of the process stand for one open file? False where that may not be known. */
 static bool is_same_file(uint32_t tgid, int a, int b)
 {
@@ -147,9 +160,13 @@ int procfs_count_vms(uint32_t tgid, unsigned int *ret)
 		return -errno;
 	while ((d = readdir(dir))) {
 		bool is_copy = false;
+		ssize_t r;
 		int fd;
 
-		if (procfs_read_link(dirfd(dir), d->d_name, link, sizeof(link)) < 0)
+		r = procfs_read_link(dirfd(dir), d->d_name, link, sizeof(link));
+		if (r == -EACCES)
+			return -EACCES;
+		if (r < 0)
 			continue;
 		has_vcpu |= !strncmp(link, "anon_inode:kvm-vcpu:", 20);
 		if (strcmp(link, "anon_inode:kvm-vm"))

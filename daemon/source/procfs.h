@@ -3,6 +3,7 @@
  * (exe, fd), which need those of a debugger. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -28,6 +29,10 @@ int procfs_parse_start_time(const char *stat, uint64_t *ret_ticks);
 /* The process that a thread belongs to. */
 int procfs_find_tgid(uint32_t tid, uint32_t *ret_tgid);
 
+/* Is the link, such as "/proc/self/ns/pid", one to a PID namespace other than the first? False where it cannot
+ * be read. In such a namespace the process ids that BPF and uevents tell are not those of /proc. */
+bool procfs_is_own_pid_namespace(const char *link);
+
 /* How many VMs the process has files of. Copies of one file count once where kcmp(2) may be used, else each
- * for itself. A process that has only vCPUs' files counts as having one. */
+ * for itself. A process that has only vCPUs' files counts as having one. -EACCES where they may not be seen. */
 int procfs_count_vms(uint32_t tgid, unsigned int *ret);

@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -20,24 +21,28 @@ _Static_assert(EVENTS_PROGRAMS_MAX >= _PROGRAM_MAX, "room for all");
 #define STOCK (1U << CETD_FAMILY_STOCK)
 #define PATCHED (1U << CETD_FAMILY_PATCHED)
 
-/* type and kind: what the kernel's BTF must have for the program to load; NULL: nothing. */
+/*
+ * type and kind: what the kernel's BTF must have for the program to load; NULL: nothing. perf: the program that
+ * does the same by perf's tracepoint; NULL: none does.
+ */
 static const struct {
-	const char *name, *hook, *type;
+	const char *name, *perf, *hook, *type;
 	__u32 kind;
 	unsigned int families;
 } table[_PROGRAM_MAX] = {
-	[PROGRAM_STOCK_MSR] = {"stock_msr", "kvm_msr", .families = STOCK},
-	[PROGRAM_STOCK_CR] = {"stock_cr", "kvm_cr", .families = STOCK | PATCHED},
-	[PROGRAM_STOCK_INJ_EXCEPTION] = {"stock_inj_exception", "kvm_inj_exception",
-					 .families = STOCK | PATCHED},
-	[PROGRAM_STOCK_VMCS_LOAD] = {"stock_vmcs_load", "vmx_vcpu_load_vmcs",
+	[PROGRAM_STOCK_MSR] = {"stock_msr", "perf_msr", "kvm_msr", .families = STOCK},
+	[PROGRAM_STOCK_CR] = {"stock_cr", "perf_cr", "kvm_cr", .families = STOCK | PATCHED},
+	[PROGRAM_STOCK_INJ_EXCEPTION] = {"stock_inj_exception", "perf_inj_exception",
+					 "kvm_inj_exception", .families = STOCK | PATCHED},
+	[PROGRAM_STOCK_VMCS_LOAD] = {"stock_vmcs_load", NULL, "vmx_vcpu_load_vmcs",
 				     "vmx_vcpu_load_vmcs", BTF_KIND_FUNC, STOCK},
-	[PROGRAM_PATCHED_CP] = {"patched_cp", "kvm_cet_cp", "btf_trace_kvm_cet_cp",
+	[PROGRAM_PATCHED_CP] = {"patched_cp", "perf_cet_cp", "kvm_cet_cp", "btf_trace_kvm_cet_cp",
 				BTF_KIND_TYPEDEF, PATCHED},
-	[PROGRAM_PATCHED_MSR] = {"patched_msr", "kvm_cet_msr", "btf_trace_kvm_cet_msr",
-				 BTF_KIND_TYPEDEF, PATCHED},
-	[PROGRAM_PATCHED_VMCS_LOAD] = {"patched_vmcs_load", "kvm_cet_vmcs_load",
-				       "btf_trace_kvm_cet_vmcs_load", BTF_KIND_TYPEDEF, PATCHED},
+	[PROGRAM_PATCHED_MSR] = {"patched_msr", "perf_cet_msr", "kvm_cet_msr",
+				 "btf_trace_kvm_cet_msr", BTF_KIND_TYPEDEF, PATCHED},
+	[PROGRAM_PATCHED_VMCS_LOAD] = {"patched_vmcs_load", "perf_cet_vmcs_load",
+				       "kvm_cet_vmcs_load", "btf_trace_kvm_cet_vmcs_load",
+				       BTF_KIND_TYPEDEF, PATCHED},
 };
 
 const char *program_hook(enum program program)
@@ -135,9 +140,19 @@ static int libbpf_log(enum libbpf_print_level level, const char *format, va_list
 	return 0;
 }
 
+static struct bpf_program *program_of(const struct cetd_bpf *skel, enum program program,
+				      bool is_perf)
+{
+	const char *name = is_perf && table[program].perf ? table[program].perf :
+							    table[program].name;
+
+	return bpf_object__find_program_by_name(skel->obj, name);
+}
+
 static int programs_open(const struct programs_state *state, uint32_t max_vms,
 			 uint32_t sample_budget, struct cetd_bpf **ret)
 {
+	struct bpf_program *p;
 	struct cetd_bpf *skel;
 	int r;
 
@@ -146,10 +161,11 @@ static int programs_open(const struct programs_state *state, uint32_t max_vms,
 		return -errno;
 	skel->rodata->sample_budget = sample_budget;
 	skel->rodata->is_patched = state->family == CETD_FAMILY_PATCHED;
+	bpf_object__for_each_program(p, skel->obj)
+		bpf_program__set_autoload(p, false);
 	for (int i = 0; i < _PROGRAM_MAX; i++)
-		bpf_program__set_autoload(
-			bpf_object__find_program_by_name(skel->obj, table[i].name),
-			state->result[i] == 0);
+		bpf_program__set_autoload(program_of(skel, i, state->is_perf),
+					  state->result[i] == 0);
 	skel->rodata->max_vms = max_vms;
 	bpf_map__set_max_entries(skel->maps.vms, max_vms);
 	bpf_map__set_max_entries(skel->maps.slots, max_vms);
@@ -197,6 +213,17 @@ static int programs_open_most(struct programs_state *state, uint32_t max_vms,
 	return *ret ? 0 : r;
 }
 
+/* The skeleton keeps its links in the order of its programs, and destroys them. */
+static void programs_keep_link(struct cetd_bpf *skel, const struct bpf_program *program,
+			       struct bpf_link *link)
+{
+	const struct bpf_object_skeleton *s = skel->skeleton;
+
+	for (int i = 0; i < s->prog_cnt; i++)
+		if (*s->progs[i].prog == program)
+			*s->progs[i].link = link;
+}
+
 static int programs_attach(struct programs *p)
 {
 	int n = 0;
@@ -207,20 +234,46 @@ static int programs_attach(struct programs *p)
 
 		if (p->state.result[i] != 0)
 			continue;
-		program = bpf_object__find_program_by_name(p->skel->obj, table[i].name);
+		program = program_of(p->skel, i, p->state.is_perf);
 		link = bpf_program__attach(program);
 		if (!link) {
 			p->state.result[i] = -errno;
-			log_debug("The program for %s does not attach: %m", table[i].hook);
+			log_debug_errno(p->state.result[i], "The program for %s does not attach: %m",
+					table[i].hook);
 			continue;
 		}
-		/* The skeleton keeps its links in the order of its programs, and destroys them. */
-		for (int k = 0; k < p->skel->skeleton->prog_cnt; k++)
-			if (!strcmp(p->skel->skeleton->progs[k].name, table[i].name))
-				*p->skel->skeleton->progs[k].link = link;
+		programs_keep_link(p->skel, program, link);
 		n++;
 	}
 	return n;
+}
+
+/* Returns how many are attached. */
+static int programs_try(struct programs *p, uint32_t max_vms, uint32_t sample_budget)
+{
+	int r;
+
+	r = programs_open_most(&p->state, max_vms, sample_budget, &p->skel);
+	return r < 0 ? r : programs_attach(p);
+}
+
+/* Tracepoints run without disabling preemption since Linux 7.0. */
+static bool tracepoints_are_preemptible(void)
+{
+	unsigned int major;
+	struct utsname u;
+
+	return uname(&u) == 0 && sscanf(u.release, "%u.", &major) == 1 && major >= 7;
+}
+
+/* Does one that has a program for perf's tracepoint not run? */
+static bool programs_have_failed(const struct programs_state *wanted,
+				 const struct programs_state *got)
+{
+	for (int i = 0; i < _PROGRAM_MAX; i++)
+		if (table[i].perf && wanted->result[i] == 0 && got->result[i] != 0)
+			return true;
+	return false;
 }
 
 static size_t slots_bytes(uint32_t max_vms)
@@ -244,6 +297,7 @@ static int programs_map(struct programs *p, uint32_t max_vms)
 
 int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret)
 {
+	struct programs_state chosen;
 	int r;
 
 	*ret = (struct programs){};
@@ -252,16 +306,27 @@ int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret
 	if (r < 0)
 		return r;
 
-	r = programs_open_most(&ret->state, max_vms, sample_budget, &ret->skel);
-	if (r < 0) {
-		ret->state.family = CETD_FAMILY_NONE;
-		return log_error_errno(r, "Failed to load the BPF programs: %m");
+	chosen = ret->state;
+	if (tracepoints_are_preemptible()) {
+		ret->state.is_perf = true;
+		r = programs_try(ret, max_vms, sample_budget);
+		if (r <= 0 || programs_have_failed(&chosen, &ret->state)) {
+			log_debug("perf's tracepoints are not to be had (is tracefs mounted?), "
+				  "falling back to raw ones");
+			programs_done(ret);
+			ret->state = chosen;
+			ret->state.is_preemptible = true;
+		}
 	}
-	if (programs_attach(ret) == 0) {
+	if (!ret->skel)
+		r = programs_try(ret, max_vms, sample_budget);
+	if (r <= 0) {
 		programs_done(ret);
 		ret->state.family = CETD_FAMILY_NONE;
-		return log_error_errno(-ENODEV,
-				       "None of KVM's tracepoints is there: is the module kvm loaded?");
+		if (r < 0)
+			return log_error_errno(r, "Failed to load the BPF programs: %m");
+		return log_error_errno(
+			-ENODEV, "None of KVM's tracepoints is there: is the module kvm loaded?");
 	}
 	r = programs_map(ret, max_vms);
 	if (r < 0) {
@@ -273,23 +338,37 @@ int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret
 	return 0;
 }
 
+static int program_info(const struct programs *p, enum program program, struct bpf_prog_info *ret)
+{
+	__u32 size = sizeof(*ret);
+
+	memset(ret, 0, sizeof(*ret));
+	if (p->state.result[program] != 0)
+		return -ENOENT;
+	return bpf_prog_get_info_by_fd(bpf_program__fd(program_of(p->skel, program, p->state.is_perf)), ret, &size);
+}
+
 unsigned int programs_stats(const struct programs *p, struct events_program *ret_programs)
 {
+	struct bpf_prog_info info;
 	unsigned int n = 0;
 
-	for (int i = 0; i < _PROGRAM_MAX; i++) {
-		struct bpf_prog_info info = {};
-		__u32 size = sizeof(info);
-		struct bpf_program *program;
+	for (int i = 0; i < _PROGRAM_MAX; i++)
+		if (program_info(p, i, &info) >= 0)
+			ret_programs[n++] = (struct events_program){.hook = table[i].hook,
+								    .runs = info.run_cnt,
+								    .run_ns = info.run_time_ns};
+	return n;
+}
 
-		if (p->state.result[i] != 0)
-			continue;
-		program = bpf_object__find_program_by_name(p->skel->obj, table[i].name);
-		if (bpf_prog_get_info_by_fd(bpf_program__fd(program), &info, &size) < 0)
-			continue;
-		ret_programs[n++] = (struct events_program){
-			.hook = table[i].hook, .runs = info.run_cnt, .run_ns = info.run_time_ns};
-	}
+uint64_t programs_missed(const struct programs *p)
+{
+	struct bpf_prog_info info;
+	uint64_t n = 0;
+
+	for (int i = 0; i < _PROGRAM_MAX; i++)
+		if (program_info(p, i, &info) >= 0)
+			n += info.recursion_misses;
 	return n;
 }
 

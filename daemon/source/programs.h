@@ -26,6 +26,8 @@ struct programs_state {
 	bool has_vm_id;           /* struct kvm_arch has one */
 	bool has_fault;           /* struct kvm_vcpu_arch keeps the latest #CP: rip, cpl, nested */
 	bool has_cet_ops;         /* the enforcement hook */
+	bool is_perf;             /* by perf's tracepoints: no event is passed over */
+	bool is_preemptible;      /* raw tracepoints may pass over events, and are used */
 };
 
 struct cetd_bpf;
@@ -43,6 +45,9 @@ struct programs {
  */
 int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret);
 void programs_done(struct programs *p);
+
+/* Events that no program looked at, since its run of an earlier one on that CPU had been preempted. */
+uint64_t programs_missed(const struct programs *p);
 
 /* Give back the slot of a VM that is gone; what it counted is lost. */
 void programs_forget(struct programs *p, uint32_t slot);

@@ -26,8 +26,8 @@
 #define ROUNDS_MAX 15
 #define MAX_VMS 4096
 /* The loop below, for bpftrace; tracepoint arguments as the kernel names them. */
-#define BPFTRACE_PROGRAM                                                                           \
-	"tracepoint:kvm:kvm_msr /args->ecx >= 0x6a0 && args->ecx <= 0x6a8/ "                       \
+#define BPFTRACE_PROGRAM                                                     \
+	"tracepoint:kvm:kvm_msr /args->ecx >= 0x6a0 && args->ecx <= 0x6a8/ " \
 	"{ @[pid, args->ecx, args->write, args->exception] = count(); }"
 
 enum bench_case {
@@ -80,7 +80,8 @@ static double run_guest(const struct bench *b)
 	FILE *f;
 
 	snprintf(command, sizeof(command),
-		 "%s/cetvmm --json --count 1000000000 --seconds %.0f --timeout 30 %s/guest/msr-loop.bin",
+		 "%s/cetvmm --json --count 1000000000 --seconds %.0f --timeout 30 "
+		 "%s/guest/msr-loop.bin",
 		 b->build, b->seconds, b->build);
 	f = popen(command, "re");
 	if (!f)
@@ -141,7 +142,7 @@ static struct cetd_bpf *cetd_load(uint32_t budget)
 	struct cetd_bpf *skel = cetd_bpf__open();
 	struct bpf_program *p;
 
-	bpf_object__for_each_program(p, skel->obj)
+	bpf_object__for_each_program (p, skel->obj)
 		bpf_program__set_autoload(p, p == skel->progs.stock_msr ||
 						     p == skel->progs.stock_inj_exception);
 	skel->rodata->max_vms = MAX_VMS;
@@ -271,7 +272,8 @@ static int measure_bpftrace(struct bench *b, unsigned int round)
 		/* bpftrace finds tracepoints in tracefs: mount it, for bpftrace alone. */
 		execlp("unshare", "unshare", "-m", "sh", "-c",
 		       "exec >/dev/null 2>&1; mount -t tracefs tracefs /sys/kernel/tracing; "
-		       "exec bpftrace -e \"$0\"", BPFTRACE_PROGRAM, NULL);
+		       "exec bpftrace -e \"$0\"",
+		       BPFTRACE_PROGRAM, NULL);
 		_exit(127);
 	}
 	for (int i = 0; i < 100 && fd < 0; i++) {
@@ -336,8 +338,8 @@ static bool print_case(const struct bench *b, enum bench_case c)
 		const struct result *e = &b->results[c][i];
 
 		ns[i] = e->ns;
-		net[i] = e->ns - (c == CASE_FILTERED ? b->empty_inj_ns[i] :
-						       b->results[CASE_EMPTY][i].ns);
+		net[i] = e->ns -
+			 (c == CASE_FILTERED ? b->empty_inj_ns[i] : b->results[CASE_EMPTY][i].ns);
 		kept[i] = e->rate / b->results[CASE_NOTHING][i].rate;
 	}
 	printf("%-28s", cases[c].name);
@@ -384,10 +386,12 @@ static bool print_memory(void)
 	histories = map_bytes(bpf_map__fd(skel->maps.histories));
 	samples = map_bytes(bpf_map__fd(skel->maps.samples));
 	is_ok = (double)(vms + index + histories) / MAX_VMS <= 1024;
-	printf("\nMap memory for %u VMs: counters %.1f KiB, index %.1f KiB, empty histories %.1f KiB: "
+	printf("\nMap memory for %u VMs: counters %.1f KiB, index %.1f KiB, empty histories %.1f "
+	       "KiB: "
 	       "%.0f bytes a VM (budget 1024, %s); ring buffer %.0f KiB.\n",
 	       MAX_VMS, vms / 1024.0, index / 1024.0, histories / 1024.0,
-	       (double)(vms + index + histories) / MAX_VMS, is_ok ? "ok" : "OVER", samples / 1024.0);
+	       (double)(vms + index + histories) / MAX_VMS, is_ok ? "ok" : "OVER",
+	       samples / 1024.0);
 	printf("A VM that faults has a history besides: %zu bytes.\n", sizeof(struct cetd_history));
 	cetd_bpf__destroy(skel);
 	return is_ok;
@@ -427,7 +431,8 @@ int main(int argc, char **argv)
 			}
 		}
 
-	printf("%u rounds; a guest that does WRMSR in a loop, %.0f a second without any program\n\n",
+	printf("%u rounds; a guest that does WRMSR in a loop, %.0f a second without any "
+	       "program\n\n",
 	       b.rounds, b.results[CASE_NOTHING][0].rate);
 	printf("%-28s%8s %8s %8s %8s\n", "", "ns/run", "net ns", "kept", "budget");
 	for (int c = 0; c < _CASE_MAX; c++) {
@@ -436,7 +441,8 @@ int main(int argc, char **argv)
 		else
 			is_ok &= print_case(&b, c);
 	}
-	printf("\nkept: the guest's speed, as a share of that without any program in the same round.\n");
+	printf("\nkept: the guest's speed, as a share of that without any program in the same "
+	       "round.\n");
 	is_ok &= print_memory();
 	return is_ok ? 0 : 1;
 }

@@ -9,6 +9,8 @@ cetctl=$(cd "$BUILD" && pwd)/cetctl
 fake_pid=""
 export TZ=UTC LC_ALL=C.UTF-8 TERM=xterm-256color
 unset NO_COLOR COLUMNS
+# A sanitizer's finding must not look like an exit code of cetctl's.
+export ASAN_OPTIONS=exitcode=99 UBSAN_OPTIONS=exitcode=99:print_stacktrace=1
 
 stop_fake() {
 	[ -n "$fake_pid" ] || return 0

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # cetctl's own tests: a daemon with canned answers, and the parts of cetctl that the unit tests link.
 
-CLI_LIB := $(filter-out $(BUILD)/cli/main.o $(BUILD)/cli/verb-%.o $(BUILD)/cli/options.o,$(call objs,$(CLI_SRC)))
+CLI_LIB := $(filter-out $(BUILD)/cli/main.o $(BUILD)/cli/options.o,$(filter-out $(BUILD)/cli/verb-%.o,$(call objs,$(CLI_SRC))))
+CHECKS += $(addprefix tests/integration/,cetctl.sh cetctl-terminal.sh cetctl-live.sh)
+CHECK_NEEDS += $(BUILD)/fake-cetd lab-guests $(BUILD)/tests/inject
+SANITIZED_CHECKS += $(addprefix tests/integration/,cetctl.sh cetctl-terminal.sh cetctl-live.sh)
+SANITIZED_NEEDS += $(BUILD)/fake-cetd lab-guests $(BUILD)/tests/inject
 
-$(BUILD)/tests/unit/test-cli-%.o: ALL_CFLAGS += -Icli
 $(BUILD)/tests/test-cli-%: $(BUILD)/tests/unit/test-cli-%.o $(CLI_LIB)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)

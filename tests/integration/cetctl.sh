@@ -41,6 +41,7 @@ usage() {
 	expect "--sort: bad order" 2 "" "neither :asc nor :desc" list --sort=pid:up
 	expect "an option that the verb has no use for" 2 "" "\`cetctl show\` does not take --lines" show -n1 web-1
 	expect "no VM given" 2 "" "needs a VM*usage: cetctl show VM" show
+	expect "--columns=help needs no VM" 0 "ssp*shadow-stack" "" faults --columns=help
 	expect "too many VMs given" 2 "" "too many arguments" show a b
 	expect "-H and -M together" 2 "" "only one of" -H a -M b list
 	expect "help about a verb" 0 "last 64 faults" "" help faults
@@ -132,6 +133,18 @@ hostile() {
 	expect "an argument that is not UTF-8" 3 "" 'not UTF-8' show $'\xff'
 	LC_ALL=C run list
 	safe "hostile data: C locale" "$work/out"
+	# Every string of the snapshot, as a recording that someone else made might hold them.
+	jq 'walk(if type == "string" then . + "\u001b[31m\u009b2J\u202e" else . end)
+		| .vms[].id |= sub("\u001b.*"; "")' "$snapshot" >"$work/hostile.json"
+	start_fake --monitor "$canned/events.jsonl" "$work/hostile.json"
+	for verb in status list probe "show evil" "faults $web" "monitor -n3" version; do
+		# shellcheck disable=SC2086
+		run $verb
+		like "$out" '\\x1b' && ok "hostile everywhere: $verb shows it" || not_ok "hostile everywhere: $verb: $out"
+		safe "hostile everywhere: $verb, stdout" "$work/out"
+		safe "hostile everywhere: $verb, stderr" "$work/err"
+	done
+	start_fake --monitor "$canned/events.jsonl" "$snapshot"
 	equal "no name is ever run" "" "$(find . "$work" -maxdepth 1 -name CETCTL_PWNED)"
 }
 
@@ -150,8 +163,23 @@ failures() {
 	expect "show as nobody: counts without addresses" 0 "endbranch*only root may read" "" show web-1
 	start_fake --broken "$snapshot"
 	expect "half of the JSON" 1 "" "not valid JSON" list
+	# Values of other types than cetctl knows: no crash, whatever the table says.
+	for change in '.host = 5' '.host = null' '.host.coverage = []' '.host.causes = {"a": 1}' '.vms = {}' \
+		'.vms = [1, null, "x", [], {}]' '.vms[].cet_msr = []' '.vms[].control_protection = {"a": [1]}' \
+		'.vms[].name = {}' '.vms[].pid = "x"' '.now_usec = "x"' '.events_lost = 3' '.maps = null'; do
+		jq "$change" "$snapshot" >"$work/odd.json"
+		start_fake "$work/odd.json"
+		for verb in status list "list --json --sort=cp" probe "show web-1" "show --json web-1" dump; do
+			# shellcheck disable=SC2086
+			run $verb
+			[ "$code" -le 6 ] && kill -0 "$fake_pid" || not_ok "odd data: $change: $verb: exit code $code, ${err:0:300}"
+		done
+	done
+	[ $failed = 1 ] || ok "odd data: no crash"
 	start_fake --mute "$snapshot"
 	SYSTEMD_BUS_TIMEOUT=1s expect "a daemon that is stuck: exit code 4" 4 "" "does not answer" list
+	start_fake "$snapshot"
+	expect "monitor ends with the VM" 0 "" "the VM has ended" monitor db-10
 	start_fake --end --monitor "$canned/events.jsonl" "$snapshot"
 	expect "monitor: the daemon ends the stream" 4 "web-1*vmcs_load" "ended the stream" monitor
 	printf 'no json\n' >"$work/bad"
@@ -172,6 +200,9 @@ unobservable() {
 	start_fake "$work/stock.json"
 	equal "unobservable: a dash in list, never 0" "-" "$("$cetctl" list --columns=cp --no-legend | xargs -n1 | sort -u)"
 	expect "unobservable: the reason in show" 0 "-  (unobservable: #CP is not intercepted)" "" show web-1
+	expect "unobservable: a number of a fact that is shown" 0 "VMM: -  (unobservable: not told apart" "" show web-1
+	expect "unobservable: no decisions where none are made" 0 \
+		"Policy decisions"$'\n'"  -  (unobservable: no policy hook" "" show web-1
 	expect "unobservable: status says why" 0 \
 		"Guest CET: off: Linux 6.12 has no CET for guests.*#CP: - (this kernel does not show them" "" status
 	expect "unobservable: exit code 6 from faults" 6 "" "not intercepted*cetctl probe" faults db-2
@@ -225,6 +256,8 @@ remote() {
 	expect "-H: unreachable, exit code 4" 4 "" "cannot connect to op@far*ssh op@far systemd-stdio-bridge" \
 		-H op@far list
 	expect "-M: no such machine, exit code 4" 4 "" "cannot connect to nowhere*machinectl" -M nowhere list
+	# A container needs machined; .host is the machine that is always there (sd_bus_open_system_machine(3)).
+	expect "-M: this machine" 0 "web-1" "" -M .host list
 	DBUS_SYSTEM_BUS_ADDRESS=unix:path=/none expect "--bus-address" 0 "web-1" "" \
 		--bus-address "unix:path=$work/bus" list
 	expect "--bus-address: nobody there" 4 "" "cannot connect" --bus-address "unix:path=$work/none" list

@@ -5,21 +5,8 @@ set -u
 cd "$(dirname "$0")/../.."
 . tests/lib/apt.sh
 . tests/lib/checks.sh
-. tests/integration/serve.sh
+. tests/integration/lib-exporter.sh
 apt_need curl >&2
-
-have_promtool=1
-apt_need prometheus >&2 || have_promtool=
-
-lint() {
-	local report
-	if [ -z "$have_promtool" ]; then
-		skip "$1: promtool (package prometheus) is not installed"
-		return
-	fi
-	report=$(curl -sf -m 10 "$url/metrics" | promtool check metrics 2>&1) && [ -z "$report" ] &&
-		ok "$1" || not_ok "$1: $(tr '\n' ' ' <<<"$report")"
-}
 
 # family NAME: how many series it has.
 family() {

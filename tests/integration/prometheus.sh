@@ -5,44 +5,17 @@ set -u
 cd "$(dirname "$0")/../.."
 . tests/lib/apt.sh
 . tests/lib/checks.sh
-. tests/integration/serve.sh
+. tests/integration/lib-exporter.sh
 apt_need curl jq >&2
 if ! apt_need prometheus >&2; then
 	skip "a real Prometheus: the package prometheus cannot be installed"
 	exit 0
 fi
 
-# A port that nobody listens on now.
-free_port() {
-	local p
-	for p in $(shuf -i 20000-32000 -n 50); do
-		(exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null || { echo "$p" && return; }
-	done
-	return 1
-}
-
-# query EXPRESSION: the result as JSON.
-query() {
-	curl -sf -m 10 "http://127.0.0.1:$prometheus/api/v1/query" --data-urlencode "query=$1" | jq -c .data.result
-}
-
-value() {
-	query "$1" | jq -r '.[0].value[1]'
-}
-
-is_up() {
-	[ "$(value "up{job=\"$1\"}")" = 1 ]
-}
-
-has_scraped() {
-	[ "$(value "count_over_time(up{job=\"$1\"}[1m])")" -ge "$2" ]
-}
-
 serve --vms 50 || exit 1
 observed=$port
 serve --vms 3 --stock || exit 1
 stock=$port
-prometheus=$(free_port)
 
 cat >"$work/prometheus.yml" <<-EOF2
 	global:
@@ -54,15 +27,9 @@ cat >"$work/prometheus.yml" <<-EOF2
 	  - job_name: stock
 	    static_configs: [{targets: ["127.0.0.1:$stock"]}]
 EOF2
-check "promtool takes the configuration" promtool check config "$work/prometheus.yml"
-start "$work/prometheus.log" prometheus --config.file="$work/prometheus.yml" \
-	--storage.tsdb.path="$work/tsdb" --web.listen-address="127.0.0.1:$prometheus"
-wait_for 60 curl -sf "http://127.0.0.1:$prometheus/-/ready" || {
-	not_ok "Prometheus starts: $(tail -1 "$work/prometheus.log")"
-	exit 1
-}
+start_prometheus || exit 1
 for job in observed stock; do
-	wait_for 60 is_up $job && wait_for 30 has_scraped $job 3 && ok "the exporter ($job) is scraped" ||
+	wait_for 90 is_scraped $job && ok "the exporter ($job) is scraped" ||
 		not_ok "the exporter ($job) is scraped: $(curl -s "http://127.0.0.1:$prometheus/api/v1/targets" |
 			jq -r '.data.activeTargets[].lastError' | tr '\n' ' ')"
 done

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The live test of VM discovery: needs root and /dev/kvm.
+# Live tests of where messages come from: VM discovery (root, /dev/kvm) and machined (dbus-daemon).
 
-CHECKS += $(BUILD)/tests/discovery
-CHECK_NEEDS += $(BUILD)/tests/discovery
+source_tests := $(addprefix $(BUILD)/tests/,discovery machined scan-ids)
+CHECKS += $(source_tests)
+CHECK_NEEDS += $(source_tests)
 
-$(BUILD)/tests/discovery: $(BUILD)/tests/integration/discovery.o $(BUILD)/libcetd.a
+$(source_tests): $(BUILD)/tests/%: $(BUILD)/tests/integration/%.o $(BUILD)/libcetd.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd json-c libmicrohttpd libbpf libelf zlib) -lm
 
 ## check-discovery: real VMs come and go while the daemon's discovery watches (root, /dev/kvm)
 .PHONY: check-discovery
-check-discovery: $(BUILD)/tests/discovery
-	$(Q)$(BUILD)/tests/discovery
+check-discovery: $(source_tests)
+	$(Q)BUILD=$(BUILD) tests/run.sh $(source_tests)

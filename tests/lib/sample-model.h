@@ -21,8 +21,8 @@ static inline int sample_send(struct model *m, unsigned int type, unsigned int s
 }
 
 /* A host on which facts[f] has the state states[f]. */
-static inline int sample_host(struct model *m, const enum cetd_coverage states[_CETD_FACT_MAX],
-			      enum cetd_family family)
+static inline struct cetd_host sample_make_host(const enum cetd_coverage states[_CETD_FACT_MAX],
+						enum cetd_family family)
 {
 	struct cetd_host host = {.kernel_release = "6.12.95-sample",
 				 .kvm_vendor = "intel",
@@ -36,6 +36,14 @@ static inline int sample_host(struct model *m, const enum cetd_coverage states[_
 		snprintf(host.facts[f].reason, sizeof(host.facts[f].reason),
 			 "made up for a test: <fact %d> & its \"reason\"", f);
 	}
+	return host;
+}
+
+static inline int sample_host(struct model *m, const enum cetd_coverage states[_CETD_FACT_MAX],
+			      enum cetd_family family)
+{
+	struct cetd_host host = sample_make_host(states, family);
+
 	return sample_send(m, CETD_MESSAGE_HOST, sizeof(host), &host);
 }
 
@@ -59,7 +67,7 @@ static inline int sample_vm(struct model *m, const struct cetd_identity *id)
 }
 
 /* Counters that all differ: n is the first, each further one counts one up. */
-static inline int sample_counters(struct model *m, __u64 key, __u64 n)
+static inline struct cetd_counters_message sample_make_counters(__u64 key, __u64 n)
 {
 	struct cetd_counters_message c = {.key = key};
 	struct cetd_counters *k = &c.vm.counters;
@@ -77,7 +85,35 @@ static inline int sample_counters(struct model *m, __u64 key, __u64 n)
 	k->vmcs_load[1] = n++;
 	k->injected = n++;
 	k->samples_dropped = n++;
+	return c;
+}
+
+static inline int sample_counters(struct model *m, __u64 key, __u64 n)
+{
+	struct cetd_counters_message c = sample_make_counters(key, n);
+
 	return sample_send(m, CETD_MESSAGE_COUNTERS, sizeof(c), &c);
+}
+
+/* A full history: the last 64 of 100 faults, the addresses of all. */
+static inline struct cetd_history_message sample_make_history(__u64 key)
+{
+	struct cetd_history_message h = {.key = key, .history.head = 100};
+
+	for (unsigned int i = 0; i < CETD_HISTORY_RIPS; i++)
+		h.history.rips[i] = (struct cetd_rip){.rip = 0x401000 + i, .count = 7};
+	for (unsigned int i = 37; i <= 100; i++)
+		h.history.faults[(i - 1) % CETD_HISTORY_FAULTS] =
+			(struct cetd_event){.time_ns = SAMPLE_START_NS,
+					    .key = key,
+					    .rip = 0x401000 + i % CETD_HISTORY_RIPS,
+					    .data = i,
+					    .error_code = 3,
+					    .type = CETD_EVENT_CP,
+					    .kind = CETD_KIND_ENDBRANCH,
+					    .cpl = 3,
+					    .flags = CETD_FLAG_ADDRESS};
+	return h;
 }
 
 static inline int sample_lost(struct model *m, __u32 map_entries)

@@ -147,8 +147,8 @@ static void test_failed_load_says_why_for_every_fact(void **state)
 		const char *code;
 	} errors[] = {
 		{-EPERM, "missing_capability"}, {-ENOENT, "missing_btf"},
-		{-ESRCH, "missing_btf"},        {-ENOSYS, "missing_bpf"},
-		{-ENODEV, "kvm_not_loaded"},    {-EINVAL, "program_failed"},
+		{-ESRCH, "missing_btf"},	{-ENOSYS, "missing_bpf"},
+		{-ENODEV, "kvm_not_loaded"},	{-EINVAL, "program_failed"},
 		{-EACCES, "program_failed"}, /* the verifier's no */
 	};
 

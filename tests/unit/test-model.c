@@ -172,6 +172,20 @@ static void test_equal_ids_are_told_apart(void **state _unused_)
 	model_free(m);
 }
 
+/* 35 bytes, then characters of two: a cut after 36 would split one. */
+static void test_equal_ids_stay_utf8(void **state _unused_)
+{
+	static const char id[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xc3\xa4\xc3\xa4\xc3\xa4";
+	struct seen seen;
+	struct model *m = make_model(10, &seen);
+
+	add(m, 1, 10, id, "one");
+	add(m, 2, 20, id, "two");
+	assert_string_equal(model_find_key(m, 2)->identity.id,
+			    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-pid-20");
+	model_free(m);
+}
+
 static void test_counters_before_discovery_are_kept(void **state _unused_)
 {
 	struct cetd_counters_message c = {.key = 42, .vm = {.tgid = 9, .vm_id = 42}};
@@ -331,6 +345,7 @@ int main(void)
 		cmocka_unit_test(test_find_by_uuid_in_any_spelling),
 		cmocka_unit_test(test_equal_names_are_ambiguous),
 		cmocka_unit_test(test_equal_ids_are_told_apart),
+		cmocka_unit_test(test_equal_ids_stay_utf8),
 		cmocka_unit_test(test_counters_before_discovery_are_kept),
 		cmocka_unit_test(test_same_counters_are_no_change),
 		cmocka_unit_test(test_registry_is_bounded),
