@@ -50,16 +50,21 @@ tests_stack() {
 # tests_bench: asked for by `lab bench` alone.
 tests_bench() { printf 'bench\t600\t/lab/tests/bench %s\n' "$(stack_class)"; }
 
+# tests_record: asked for by `lab record` alone.
+tests_record() { printf 'record\t600\t/lab/tests/record\n'; }
+
 tests_last() {
 	printf 'kernel-log\t20\t/lab/tests/kernel-log\n'
 }
 
 # tests_list CPUS PATTERN
 tests_list() {
-	if [ "$2" = bench ]; then
-		tests_bench
+	case $2 in
+	bench | record)
+		"tests_$2"
 		return
-	fi
+		;;
+	esac
 	{
 		tests_guests "$1"
 		tests_selftests "$1"
