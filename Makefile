@@ -71,7 +71,10 @@ $(BUILD)/cetd: $(call objs,$(wildcard daemon/*.c)) $(BUILD)/libcetd.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(DAEMON_LIBS)) -lm
 
-$(BUILD)/cetctl: $(call objs,$(CLI_SRC)) $(BUILD)/daemon/util/names.o
+# What cetctl has of the daemon: names, and the reading of policy files.
+CLI_SHARED := $(call objs,$(addprefix daemon/,policy-dir.c util/names.c util/jsontext.c util/nearest.c) \
+	$(addprefix daemon/policy/,index.c keys.c parse.c schema.c set.c))
+$(BUILD)/cetctl: $(call objs,$(CLI_SRC)) $(CLI_SHARED)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd json-c smartcols)
 
