@@ -76,6 +76,11 @@ else
 fi
 match "cetctl shows a VM's settings" 'ibt +off .*rule web \(' "$(cetctl policy show web-1)"
 equal "and all VMs'" 2 "$(cetctl policy show --json | jq length)"
+# Real #CP, which KVM injects; the VM has no name, so only the rest is for it.
+"$BUILD/tests/inject" 3 >"$work/inject.log" 2>&1 &
+children+=($!)
+recorded() { grep -c "injected #CP .*(rule rest)" "$work/cetd.log"; }
+check "faults of a VM with record are in the log" wait_for 20 eval '[ "$(recorded)" = 3 ]'
 equal "the files are shown" "2 2" "$(cetctl dump | jq -r '.policy | "\(.rules) \(.files | length)"')"
 
 # reload: the daemon's answer.
@@ -95,6 +100,12 @@ equal "and what is gone is gone" "default monitor" "$(policy other '"\(.mode.sou
 rm "$rules"/10-a.json
 check "no rules at all are good" reload
 equal "and then there is no policy" "null null" "$(cetctl dump | jq -r '"\(.policy) \(.vms[0].policy)"')"
+"$BUILD/tests/inject" 3 >"$work/inject.log" 2>&1 &
+pid=$!
+children+=($pid)
+check "more faults are counted" wait_for 20 eval \
+	'cetctl list --json | jq -e ".[] | select(.pid == $pid and .injected_control_protection == 3)"'
+equal "but without record not in the log" 3 "$(recorded)"
 equal "cetctl says so" "No policy is in force." "$(cetctl policy show other)"
 stop_daemon
 exit $failed
