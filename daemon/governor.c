@@ -159,7 +159,8 @@ void governor_vm_changed(struct governor *g, const struct vm *vm)
 
 void governor_event(struct governor *g, const struct vm *vm, const struct cetd_event *e)
 {
-	const struct policy_verdict *v = ledger_find(g->ledger, vm->identity.key);
+	/* The model has no VM for an event that came before it, or after its end. */
+	const struct policy_verdict *v = vm ? ledger_find(g->ledger, vm->identity.key) : NULL;
 	char where[96] = "";
 
 	if (!v || !v->values.record || (e->type != CETD_EVENT_CP && e->type != CETD_EVENT_INJECTED))
