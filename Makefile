@@ -140,6 +140,8 @@ install: all
 	install -Dm755 $(BUILD)/cetd $(DESTDIR)$(SBINDIR)/cetd
 	install -Dm755 $(BUILD)/cetctl $(DESTDIR)$(BINDIR)/cetctl
 	install -Dm644 systemd/cetd.conf $(DESTDIR)$(SYSCONFDIR)/cetd/cetd.conf
+	install -d $(DESTDIR)$(SYSCONFDIR)/cetd/policy.d
+	install -Dm644 systemd/policy-example.json $(DESTDIR)$(DATADIR)/doc/cetd/policy-example.json
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's,/usr/sbin/,$(SBINDIR)/,' systemd/cetd.service >$(DESTDIR)$(UNITDIR)/cetd.service
 	install -Dm644 systemd/org.cetd1.conf $(DESTDIR)$(DATADIR)/dbus-1/system.d/org.cetd1.conf

@@ -38,6 +38,7 @@ echo 'not JSON' >"$rules/30-other.txt"
 check "good rules are good, and other files are left alone" check_config
 
 check "cetctl checks files without a daemon" cetctl policy check "$rules"/*.json
+check "the example that is installed is good" cetctl policy check systemd/policy-example.json
 printf '{ "version": 1,\n"rules": [ { "id": "web", "ibt": "off" } ] }' >"$work/twice.json"
 match "and them together" 'twice.json:2: id is "web", which is that of' \
 	"$(cetctl policy check "$rules"/*.json "$work/twice.json" 2>&1)"
