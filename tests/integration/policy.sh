@@ -78,9 +78,14 @@ fi
 match "cetctl shows a VM's settings" 'ibt +off .*rule web \(' "$(cetctl policy show web-1)"
 equal "and all VMs'" 2 "$(cetctl policy show --json | jq length)"
 # Real #CP, which KVM injects; the VM has no name, so only the rest is for it.
-"$BUILD/tests/inject" 3 >"$work/inject.log" 2>&1 &
-children+=($!)
+# inject: three of them, once the VM is known; pid is the VM's. Its first samples could come before it otherwise.
+inject() {
+	start "$work/inject.log" "$BUILD/tests/inject" 3 stop
+	wait_for 20 eval 'cetctl list --json | jq -e ".[] | select(.pid == $pid)"' &&
+		wait_for 5 grep -q "^State:.*T (stopped)" "/proc/$pid/status" && kill -CONT "$pid"
+}
 recorded() { grep -c "injected #CP .*(rule rest)" "$work/cetd.log"; }
+inject || not_ok "a VM to inject into is found"
 check "faults of a VM with record are in the log" wait_for 20 eval '[ "$(recorded)" = 3 ]'
 equal "the files are shown" "2 2" "$(cetctl dump | jq -r '.policy | "\(.rules) \(.files | length)"')"
 
@@ -101,9 +106,7 @@ equal "and what is gone is gone" "default monitor" "$(policy other '"\(.mode.sou
 rm "$rules"/10-a.json
 check "no rules at all are good" reload
 equal "and then there is no policy" "null null" "$(cetctl dump | jq -r '"\(.policy) \(.vms[0].policy)"')"
-"$BUILD/tests/inject" 3 >"$work/inject.log" 2>&1 &
-pid=$!
-children+=($pid)
+inject || not_ok "another VM to inject into is found"
 check "more faults are counted" wait_for 20 eval \
 	'cetctl list --json | jq -e ".[] | select(.pid == $pid and .injected_control_protection == 3)"'
 equal "but without record not in the log" 3 "$(recorded)"
