@@ -115,6 +115,7 @@ static void on_event(void *userdata, const struct vm *vm, const struct cetd_even
 {
 	struct cetd *c = userdata;
 
+	governor_event(c->governor, vm, e);
 	if (c->bus)
 		bus_event(c->bus, vm, e);
 }
