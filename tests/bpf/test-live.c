@@ -43,7 +43,7 @@ static void test_counts_equal_the_guests_own(void **state)
 		live_assert_exact(&l, live_msr_total(&l.seen[i].vm), n[i]);
 		assert_int_equal(l.seen[i].vm.tgid, pid[i]);
 		live_assert_exact(&l, l.seen[i].vm.counters.msr[CETD_MSR_S_CET][CETD_OP_WRITE][1],
-			     2 * (3000 + 2000 * i));
+				  2 * (3000 + 2000 * i));
 		assert_true(l.seen[i].is_settled);
 		assert_int_equal(l.seen[i].samples, 0);
 		guest_stop(pid[i]);
