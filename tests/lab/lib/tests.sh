@@ -47,10 +47,14 @@ tests_stack() {
 	fi
 }
 
-# tests_bench: asked for by `lab bench` alone.
-tests_bench() { printf 'bench\t600\t/lab/tests/bench %s\n' "$(stack_class)"; }
+# tests_patched: the BPF tests that only a kernel with cetd's tracepoints can pass; a skip is a failure there.
+tests_patched() {
+	[ "$k_events" = cet ] && [ -x "$lab_build/tests/bpf/test-patched" ] || return 0
+	printf 'bpf-patched\t300\tcd /lab/src; test-patched >/tmp/out 2>&1; r=$?; cat /tmp/out; ! grep SKIP /tmp/out && exit $r; exit 1\n'
+}
 
-# tests_record: asked for by `lab record` alone.
+# Asked for by `lab bench` and `lab record` alone.
+tests_bench() { printf 'bench\t600\t/lab/tests/bench %s\n' "$(stack_class)"; }
 tests_record() { printf 'record\t600\t/lab/tests/record\n'; }
 
 tests_last() {
@@ -69,6 +73,7 @@ tests_list() {
 		tests_guests "$1"
 		tests_selftests "$1"
 		tests_stack "$1"
+		tests_patched
 		tests_last
 	} | while IFS=$'\t' read -r name rest; do
 		# shellcheck disable=SC2053
