@@ -73,7 +73,7 @@ $(BUILD)/cetd: $(call objs,$(wildcard daemon/*.c)) $(BUILD)/libcetd.a
 
 $(BUILD)/cetctl: $(call objs,$(CLI_SRC)) $(BUILD)/daemon/util/names.o
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd json-c smartcols)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd json-c smartcols libelf)
 
 # The skeletons must be there before anything that includes them is compiled.
 $(BUILD)/%.o: %.c | $(SKEL)
