@@ -58,8 +58,10 @@ static char *word_of(const struct diagnosis_input *in, const char *key, size_t n
 		return unit ? quote(unit) : NULL;
 	if (!strncmp(key, "{pid}", n))
 		r = asprintf(&text, "%" PRIu64, doc_number(in->vm, "pid"));
-	/* As it is in the file: that is what is looked into. */
-	if (rip && in->symbols)
+	/* A running kernel's code is read where it runs; a program's in its file, by the file's addresses. */
+	if (rip && !strncmp(key, "{file}", n))
+		return strdup(*rip >> 63 ? "/proc/kcore" : "FILE");
+	if (rip && in->symbols && !(*rip >> 63))
 		symbols_offset(in->symbols, &offset);
 	if (rip && !strncmp(key, "{rip}", n))
 		r = asprintf(&text, "0x%" PRIx64, *rip - offset);

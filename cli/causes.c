@@ -121,7 +121,7 @@ static const struct {
 	  {CLUE_FUNCTION_INSIDE, -20}}},
 	{{"assembly", "Hand-written assembly that is reached through a pointer and has no ENDBR64.",
 	  "Look at the target: its first instruction has to be endbr64.",
-	  "objdump -d --start-address={rip} --stop-address={rip_end} FILE"},
+	  "objdump -d --start-address={rip} --stop-address={rip_end} {file}"},
 	 K(ENDBRANCH),
 	 0,
 	 38,

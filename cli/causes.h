@@ -40,7 +40,7 @@ const char *causes_rip(const char *kind);
 
 struct cause {
 	const char *id, *text, *check;
-	/* NULL: none. {vm}, {pid}, {unit}, {rip}, {rip_end} stand for the VM's; FILE and PID are the reader's to fill in. */
+	/* NULL: none. {vm}, {pid}, {unit}, {rip}, {rip_end}, {file} stand for the VM's; FILE and PID are the reader's to fill in. */
 	const char *command;
 };
 

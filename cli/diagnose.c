@@ -41,16 +41,20 @@ bool diagnose_is_blind(const struct diagnosis_input *in, const char **ret_reason
 	return !doc_sum(in->vm, "injected_control_protection", &injected) || !injected;
 }
 
-/* "name+0x1f", or NULL. */
+/* "name+0x1f", "name+0x1f [module]", or NULL. */
 static json_object *symbol(const struct symbols *symbols, uint64_t rip)
 {
 	uint64_t offset;
 	const char *name = symbols_find(symbols, rip, &offset);
-	char text[SYMBOLS_NAME_MAX + 24];
+	char text[SYMBOLS_NAME_MAX + 24], plus[20] = "";
+	int length;
 
 	if (!name)
 		return NULL;
-	snprintf(text, sizeof(text), offset ? "%s+0x%" PRIx64 : "%s", name, offset);
+	length = (int)strcspn(name, " ");
+	if (offset)
+		snprintf(plus, sizeof(plus), "+0x%" PRIx64, offset);
+	snprintf(text, sizeof(text), "%.*s%s%s", length, name, plus, name + length);
 	return json_object_new_string(text);
 }
 

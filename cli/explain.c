@@ -115,7 +115,9 @@ static void put_when(const struct page *p, json_object *f)
 	if (!has_count)
 		count = recorded;
 	if (json_object_is_type(rate, json_type_double))
-		snprintf(often, sizeof(often), ", %.3g a second", json_object_get_double(rate));
+		snprintf(often, sizeof(often),
+			 json_object_get_double(rate) < 10 ? ", %.2g a second" : ", %.0f a second",
+			 json_object_get_double(rate));
 	if (!first) {
 		put(p, "  How often  ", "%" PRIu64 " time%s; %s", count, count == 1 ? "" : "s",
 		    doc_is_true(p->report, "has_addresses") ? "none is on record any more"
@@ -164,7 +166,7 @@ static void put_where(const struct page *p, json_object *f)
 		lead = "             ";
 	}
 	if (n && all > 5) {
-		put(p, lead, "and %" PRIu64 " more addresses", all - 5);
+		put(p, lead, "and %" PRIu64 " more address%s", all - 5, all == 6 ? "" : "es");
 	} else if (!n) {
 		put(p, lead, "the address is not known");
 		lead = "             ";

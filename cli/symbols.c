@@ -104,7 +104,8 @@ static int compare(const void *a, const void *b)
 		return x->is_global ? 1 : -1;
 	if (!!x->size != !!y->size)
 		return x->size ? 1 : -1;
-	return -strcmp(x->name, y->name);
+	/* startup_64 says more than _text. */
+	return strcmp(x->name, y->name);
 }
 
 static const struct symbol *by_name(const struct symbols *s, const char *name)

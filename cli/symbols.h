@@ -61,7 +61,7 @@ enum symbols_offset symbols_offset(const struct symbols *s, uint64_t *ret);
 /* How many offsets could be the guest's, as far as its addresses tell; 0 where none fits, or none were looked for. */
 unsigned int symbols_fitting(const struct symbols *s);
 
-/* The symbol that address lies in, borrowed; NULL where it is in none. s may be NULL. */
+/* The symbol that address lies in, with kallsyms as "NAME [MODULE]", borrowed; NULL where it is in none. s may be NULL. */
 const char *symbols_find(const struct symbols *s, uint64_t address, uint64_t *ret_offset);
 
 /* For symfile.c, which fills them. */

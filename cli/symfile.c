@@ -24,8 +24,15 @@ static const char *parse_line(char *line, struct symbol *ret, char *ret_type)
 	if (*ret_type <= ' ' || *ret_type > '~' || end[2] != ' ')
 		return EXPECTED_LINE;
 	name = end + 3;
-	/* kallsyms: "NAME\t[MODULE]". */
-	name[strcspn(name, "\t \r")] = 0;
+	/* kallsyms: "NAME\t[MODULE]", which is kept as "NAME [MODULE]". */
+	end = name + strcspn(name, "\t \r");
+	if (end[0] == '\t' && end[1] == '[') {
+		*end = ' ';
+		end += strcspn(end, "]") + 1;
+		if (end[-1] != ']')
+			return "expected the module's name in brackets";
+	}
+	*end = 0;
 	if (!*name)
 		return EXPECTED_LINE;
 	if (strlen(name) > SYMBOLS_NAME_MAX)

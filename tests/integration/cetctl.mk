@@ -3,9 +3,9 @@
 
 CLI_LIB := $(filter-out $(BUILD)/cli/main.o $(BUILD)/cli/options.o,$(filter-out $(BUILD)/cli/verb-%.o,$(call objs,$(CLI_SRC)))) \
 	$(BUILD)/daemon/util/names.o
-CHECKS += $(addprefix tests/integration/,cetctl.sh cetctl-terminal.sh cetctl-live.sh)
+CHECKS += $(addprefix tests/integration/,cetctl.sh cetctl-terminal.sh cetctl-live.sh cetctl-explain.sh)
 CHECK_NEEDS += $(BUILD)/fake-cetd lab-guests $(BUILD)/tests/inject
-SANITIZED_CHECKS += $(addprefix tests/integration/,cetctl.sh cetctl-terminal.sh cetctl-live.sh)
+SANITIZED_CHECKS += $(addprefix tests/integration/,cetctl.sh cetctl-terminal.sh cetctl-live.sh cetctl-explain.sh)
 SANITIZED_NEEDS += $(BUILD)/fake-cetd lab-guests $(BUILD)/tests/inject
 
 $(BUILD)/tests/test-cli-%: $(BUILD)/tests/unit/test-cli-%.o $(CLI_LIB)
