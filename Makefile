@@ -76,7 +76,7 @@ CLI_SHARED := $(call objs,$(addprefix daemon/,policy-dir.c util/names.c util/jso
 	$(addprefix daemon/policy/,index.c keys.c parse.c schema.c set.c))
 $(BUILD)/cetctl: $(call objs,$(CLI_SRC)) $(CLI_SHARED)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd json-c smartcols)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd json-c smartcols libelf)
 
 # The skeletons must be there before anything that includes them is compiled.
 $(BUILD)/%.o: %.c | $(SKEL)

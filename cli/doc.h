@@ -35,5 +35,8 @@ bool doc_sum(json_object *o, const char *path, uint64_t *ret);
 /* The state of the fact is known, and not "unobservable". */
 bool doc_shows(json_object *coverage, const char *fact);
 
+/* Append a string to an array; nothing where memory ran out. */
+void doc_say(json_object *array, const char *format, ...) _printf_(2, 3);
+
 /* Print, as --json says, with a newline. */
 enum exit_code doc_print(FILE *f, json_object *o, enum json_mode mode);
