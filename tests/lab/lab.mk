@@ -33,5 +33,5 @@ $(BUILD)/guest/%.bin: tests/lab/guest/%.S tests/lab/guest/guest.ld
 -include $(lab_vmm_obj:.o=.d) $(lab_guests:.bin=.d)
 
 .PHONY: lab
-lab: lab-guests
+lab: all lab-guests
 	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab run

@@ -2,8 +2,9 @@
 # shellcheck shell=bash
 # Make a boot medium and run it in Bochs under a watchdog. Sourced after common.sh and bochs.sh.
 
-lab_quiet_seconds=${LAB_QUIET:-150} # no serial output for this long ends a boot
-lab_boot_seconds=${LAB_BOOT_LIMIT:-1200}
+# In seconds of CPU time of the emulator, so that a busy machine does not look like a hung guest.
+lab_quiet_seconds=${LAB_QUIET:-100} # no serial output for this long ends a boot
+lab_boot_seconds=${LAB_BOOT_LIMIT:-900}
 boot_cmdline="console=ttyS0,115200 earlyprintk=serial,ttyS0,115200 panic=-1 lpj=1000000 tsc=reliable
 no_timer_check loglevel=5 rdinit=/init"
 
@@ -81,28 +82,38 @@ boot_progress() {
 	echo "$total"
 }
 
+# boot_cpu_seconds PID: what it has used so far.
+boot_cpu_seconds() {
+	local stat
+	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+	# shellcheck disable=SC2086
+	set -- ${stat##*) }
+	echo $(((${12} + ${13}) / $(getconf CLK_TCK)))
+}
+
 # boot_run LABEL ISO CPUS SERIAL: 0 if the machine powered itself off after its tests, 1 if it was cut off.
 boot_run() {
-	local label=$1 serial=$4 pid start seen=0 size=0 last now why=''
+	local label=$1 serial=$4 pid start seen=0 size=0 last=0 used=0 now why=''
 	boot_bochsrc "$2" "$3" "$serial" "$serial.bochs" >"$serial.bochsrc"
 	: >"$serial"
 	"$bochs_dir/bochs" -q -f "$serial.bochsrc" >"$serial.stdout" 2>&1 </dev/null &
 	pid=$!
-	start=$SECONDS last=$SECONDS
+	start=$SECONDS
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.5
 		now=$(stat -c %s "$serial")
-		[ "$now" = "$size" ] || { size=$now last=$SECONDS; }
+		used=$(boot_cpu_seconds "$pid") || break
+		[ "$now" = "$size" ] || { size=$now last=$used; }
 		[ -n "${LAB_SILENT:-}" ] || seen=$(boot_progress "$label" "$serial" "$seen")
-		[ $((SECONDS - last)) -lt "$lab_quiet_seconds" ] || why="no output for $lab_quiet_seconds s"
-		[ $((SECONDS - start)) -lt "$lab_boot_seconds" ] || why="still running after $lab_boot_seconds s"
+		[ $((used - last)) -lt "$lab_quiet_seconds" ] || why="no output for $lab_quiet_seconds s of its CPU time"
+		[ "$used" -lt "$lab_boot_seconds" ] || why="not done after $lab_boot_seconds s of CPU time"
 		[ -z "$why" ] || kill -KILL "$pid"
 		[ -z "$why" ] || break
 	done
 	wait "$pid" 2>/dev/null
 	[ -n "${LAB_SILENT:-}" ] || boot_progress "$label" "$serial" "$seen" >/dev/null
 	if grep -q '^@lab done' "$serial"; then
-		say "$label: powered off after $((SECONDS - start)) s"
+		say "$label: powered off after $((SECONDS - start)) s, $used s of CPU time"
 		return 0
 	fi
 	say "$label: cut off: ${why:-the emulated host died}. End of $serial:"

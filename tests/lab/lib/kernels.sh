@@ -4,7 +4,7 @@
 # A kernel is asked for as NAME or NAME:debug. Sourced after common.sh.
 
 kernel_make_vars=(ARCH=x86 KBUILD_BUILD_USER=cetd KBUILD_BUILD_HOST=lab)
-series_root=$lab_root/../../kernel-patches
+series_root=${LAB_SERIES:-$lab_root/../../kernel-patches}
 
 # kernel_conf NAME: read its description into k_*.
 kernel_conf() {
@@ -98,10 +98,11 @@ kernel_touched() {
 }
 
 # kernel_tree: a source tree with the series applied, in which only files whose content differs from last
-# time are written, so that objects stay valid. Sets tree_dir.
+# time are written, so that objects stay valid. One tree and one set of objects serves all kernels of a source
+# package: going from one to the other rebuilds what differs. Sets tree_dir.
 kernel_tree() {
 	local stage patches file
-	tree_dir=$lab_cache/tree/${k_name%%:*}-${pristine_dir##*-}
+	tree_dir=$lab_cache/tree/${pristine_dir##*/}
 	mkdir -p "$lab_cache/tree"
 	if [ ! -e "$tree_dir/.ready" ]; then
 		say "kernel $k_name: source tree"
@@ -169,7 +170,7 @@ kernel_compile() {
 
 kernel_source_build() {
 	[ ! -e "$kernel_dir/release" ] || return 0
-	kernel_tree && kernel_compile "$tree_dir" "$lab_cache/obj/$k_name" "$kernel_dir"
+	kernel_tree && kernel_compile "$tree_dir" "$lab_cache/obj/$k_source-$k_variant" "$kernel_dir"
 }
 
 # kernel_given: a tree of the user's, built incrementally each time.
@@ -210,5 +211,5 @@ kernel_need() {
 		echo "$pristine_dir" "$k_variant"
 		cat "$lab_root/kernel.config" "$lab_root/kernel-debug.config" "${patches[@]}"
 	} | lab_key)
-	[ -e "$kernel_dir/release" ] || lab_locked "kernel-$k_name" kernel_source_build
+	[ -e "$kernel_dir/release" ] || lab_locked "kernel-$k_source" kernel_source_build
 }

@@ -10,6 +10,7 @@ report_cell() {
 		FILENAME == "-" {
 			if ($0 ~ /^@lab end /) {
 				split($0, w, " ")
+				if (!(w[3] in verdict)) order[++ended] = w[3]
 				verdict[w[3]] = w[4]
 				why = $0
 				sub(/^@lab end [^ ]+ [^ ]+ ?/, "", why)
@@ -18,9 +19,15 @@ report_cell() {
 			next
 		}
 		{
+			asked[$1] = 1
 			v = ($1 in verdict) ? verdict[$1] : "fail"
 			r = ($1 in verdict) ? reason[$1] : "not reached"
 			printf "%s\t%s\t%s\t%s\t%s\n", kernel, cpus, $1, v, r
+		}
+		END {
+			for (i = 1; i <= ended; i++)
+				if (!(order[i] in asked))
+					printf "%s\t%s\t%s\t%s\t%s\n", kernel, cpus, order[i], verdict[order[i]], reason[order[i]]
 		}' - "$lab_run/$1.$2.list" >>"$lab_run/results"
 }
 

@@ -21,6 +21,32 @@ tests_guests() {
 	done <"$lab_root/expect/guests.tsv"
 }
 
+# tests_selftests CPUS: those of expect/selftests.tsv, with what selftests-known.tsv says about this kernel.
+tests_selftests() {
+	local name seconds kernel test outcome pattern reason known
+	[ "$1" = 1 ] || return 0
+	while IFS=$'\t' read -r name seconds; do
+		[[ $name != \#* ]] || continue
+		known=''
+		while IFS=$'\t' read -r kernel test outcome pattern reason; do
+			# shellcheck disable=SC2053
+			[[ $kernel != \#* && $test == "$name" && ${k_name%%:*} == $kernel ]] || continue
+			known=" $outcome \"$pattern\" \"$reason\""
+		done <"$lab_root/expect/selftests-known.tsv"
+		printf 'selftest-%s\t%s\t/lab/tests/selftest %s%s\n' "$name" "$seconds" "$name" "$known"
+	done <"$lab_root/expect/selftests.tsv"
+}
+
+# tests_stack CPUS: one boot is enough. Its parts report as stack-PART.
+tests_stack() {
+	[ "$1" = 1 ] || return 0
+	if stack_is_built; then
+		printf 'stack\t600\t/lab/tests/stack %s\n' "$(stack_class)"
+	else
+		printf 'stack\t5\techo cetd is not built here: make all >/tmp/reason; exit 77\n'
+	fi
+}
+
 tests_last() {
 	printf 'kernel-log\t20\t/lab/tests/kernel-log\n'
 }
@@ -29,6 +55,8 @@ tests_last() {
 tests_list() {
 	{
 		tests_guests "$1"
+		tests_selftests "$1"
+		tests_stack "$1"
 		tests_last
 	} | while IFS=$'\t' read -r name rest; do
 		# shellcheck disable=SC2053
