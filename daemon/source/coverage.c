@@ -117,6 +117,12 @@ static void fill_cr4_cet(struct view *v)
 		host_set_fact(v->host, fact, CETD_COVERAGE_UNOBSERVABLE,
 			      "this KVM (%s) never calls kvm_cr for a guest's write of CR4",
 			      v->host->kvm_vendor);
+	else if (v->is_amd)
+		/* svm.c, cr_interception(): the emulator's writes are not traced. */
+		host_set_fact(v->host, fact, CETD_COVERAGE_PARTIAL,
+			      "writes of CR4 are counted where the processor has decode assists "
+			      "and KVM need "
+			      "not emulate them");
 	else if (v->host->guest_cet == CETD_GUEST_CET_OFF)
 		host_set_fact(v->host, fact, CETD_COVERAGE_OBSERVED,
 			      "attempts only: KVM gives guests no CET here, so setting CR4.CET "
