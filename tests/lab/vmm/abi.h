@@ -42,6 +42,7 @@
 #define PARAM_VCPUS 12	     /* u32 */
 #define PARAM_STOP 16	     /* u64: not 0 when the guest's loop shall end */
 #define PARAM_CHECK_MSR 24   /* u32: for PORT_CHECK_MSR */
+#define PARAM_VECTOR 28	     /* u32: the last exception of a guest that looks for missing CET */
 #define PARAM_CHECK_VALUE 32 /* u64: for PORT_CHECK_MSR and PORT_CHECK_SSP */
 #define PARAM_PROGRESS 40    /* u64: rounds done so far, kept by the guest */
 #define PARAM_FAULTS 48	     /* u64: exceptions taken so far, kept by the guest */
