@@ -147,6 +147,9 @@ void advice_add_symbols(json_object *report, const struct diagnosis_input *in)
 	if (symbols_kind(in->symbols) == SYMBOLS_MOVABLE)
 		snprintf(text, sizeof(text),
 			 "where the file is loaded is not known: give its base with --kaslr");
+	else if (!symbols_fitting(in->symbols))
+		snprintf(text, sizeof(text),
+			 "the KASLR offset is not known: give it with --kaslr, 0 for nokaslr");
 	else
 		snprintf(text, sizeof(text),
 			 "the kernel's KASLR offset is not known (%u offsets fit): give it with "
@@ -253,6 +256,10 @@ void advice_add_notes(json_object *report, const struct diagnosis_input *in)
 		doc_say(notes,
 			"Its process has several VMs that this kernel cannot tell apart: the "
 			"counts and faults are of all of them.");
+	if (in->symbols && diagnose_is_hypervisor(in))
+		doc_say(notes,
+			"The VM has nested guests. Names of their addresses are right only where "
+			"the symbol file is theirs, too.");
 	if (lost)
 		doc_say(notes,
 			"%" PRIu64 " faults of this host's VMs were counted without a record, for "

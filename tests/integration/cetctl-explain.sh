@@ -58,6 +58,10 @@ symbols() {
 	start_fake "$snapshot"
 	printf '%s\n' "ffffffff81000000 T _text" "ffffffff80fffff0 T before" "ffffffff81000000 T entry" \
 		"ffffffff82000000 T _etext" >"$work/System.map"
+	expect "System.map: with nested guests no offset is certain" 0 "none used*The VM has nested guests" "" \
+		explain web-1 --symbols "$work/System.map"
+	jq '.vms[].faults[].nested = false' "$snapshot" >"$work/plain.json"
+	start_fake "$work/plain.json"
 	expect "System.map: the only offset there is" 0 "0xffffffff81000000 (entry)*no other offset" "" \
 		explain web-1 --symbols "$work/System.map"
 	expect "System.map: an offset given" 0 "the offset is the one given" "" \
