@@ -81,6 +81,7 @@ enum exit_code verb_monitor(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_top(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_probe(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_metrics(struct ctl *ctl, int argc, char **argv);
+enum exit_code verb_policy(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_dump(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_version(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_help(struct ctl *ctl, int argc, char **argv);

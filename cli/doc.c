@@ -141,3 +141,8 @@ enum exit_code doc_print(FILE *f, json_object *o, enum json_mode mode)
 	fprintf(f, "%s\n", safe);
 	return CETCTL_OK;
 }
+
+uint64_t doc_data_now(struct json_object *snapshot)
+{
+	return doc_number(snapshot, "data_usec") ?: doc_number(snapshot, "now_usec");
+}

@@ -25,6 +25,9 @@ const char *doc_text(json_object *o, const char *path);
 bool doc_is_true(json_object *o, const char *path);
 uint64_t doc_number(json_object *o, const char *path);
 
+/* What "now" is to a snapshot's data: a replayed one lives in the time of its recording. */
+uint64_t doc_data_now(struct json_object *snapshot);
+
 /* The sum of every number at or below path, where * stands for every key of an object. False where it
  * cannot be seen: something on the way is null or missing. */
 bool doc_sum(json_object *o, const char *path, uint64_t *ret);

@@ -53,6 +53,12 @@ const struct verb verbs[] = {
 	 TAKES_JSON | TAKES_LEGEND, verb_probe, NULL},
 	{"metrics", "", "the daemon's metrics as Prometheus text", 0, 0, 0, verb_metrics,
 	 "The same numbers as JSON: `cetctl dump`."},
+	{"policy", "ACTION", "what holds for a VM and why; check policy files", 1, 64,
+	 TAKES_JSON | TAKES_LEGEND, verb_policy,
+	 "cetctl policy show [VM]      each setting, what becomes of it, by which rule, what to "
+	 "do\n"
+	 "cetctl policy check FILE...  read files as cetd would, without it\n"
+	 "cetctl policy schema         the JSON Schema of policy files"},
 	{"dump", "", "the whole snapshot as JSON; to root with the fault records", 0, 0, TAKES_JSON,
 	 verb_dump,
 	 "Over --host no file descriptor passes, so fault records and addresses are left out."},

@@ -14,7 +14,7 @@ __cetctl_offer() {
 }
 
 __cetctl_verbs() {
-	printf '%s\n' status list show faults explain monitor top probe metrics dump version help
+	printf '%s\n' status list show faults explain monitor top probe metrics policy dump version help
 }
 
 # Names that had to be escaped for the terminal cannot be typed back: their ids can.

@@ -203,9 +203,11 @@ static void add_causes(struct view *v)
 			       "KVM's tracepoints are not there.");
 	if (s->is_preemptible)
 		host_add_cause(v->host, "tracefs_unavailable",
-			       "Mount tracefs on /sys/kernel/tracing and let cetd read it; until then look at "
+			       "Mount tracefs on /sys/kernel/tracing and let cetd read it; until "
+			       "then look at "
 			       "the events lost to program_busy.",
-			       "Since Linux 7.0 only perf's tracepoints miss no event, and they are not to be "
+			       "Since Linux 7.0 only perf's tracepoints miss no event, and they "
+			       "are not to be "
 			       "had.");
 	if (s->family == CETD_FAMILY_STOCK)
 		host_add_cause(

@@ -111,9 +111,9 @@ static int programs_choose(struct programs_state *ret)
 		return log_error_errno(
 			r, "Failed to read the kernel's types from /sys/kernel/btf/vmlinux: %m");
 
-	ret->family = kernel_has(&types, table[PROGRAM_PATCHED_CP].type, BTF_KIND_TYPEDEF) ?
-			      CETD_FAMILY_PATCHED :
-			      CETD_FAMILY_STOCK;
+	ret->family = kernel_has(&types, table[PROGRAM_PATCHED_CP].type, BTF_KIND_TYPEDEF)
+			      ? CETD_FAMILY_PATCHED
+			      : CETD_FAMILY_STOCK;
 	for (int i = 0; i < _PROGRAM_MAX; i++) {
 		ret->result[i] = 0;
 		if (!(table[i].families & 1U << ret->family))
@@ -143,8 +143,8 @@ static int libbpf_log(enum libbpf_print_level level, const char *format, va_list
 static struct bpf_program *program_of(const struct cetd_bpf *skel, enum program program,
 				      bool is_perf)
 {
-	const char *name = is_perf && table[program].perf ? table[program].perf :
-							    table[program].name;
+	const char *name = is_perf && table[program].perf ? table[program].perf
+							  : table[program].name;
 
 	return bpf_object__find_program_by_name(skel->obj, name);
 }
@@ -161,7 +161,7 @@ static int programs_open(const struct programs_state *state, uint32_t max_vms,
 		return -errno;
 	skel->rodata->sample_budget = sample_budget;
 	skel->rodata->is_patched = state->family == CETD_FAMILY_PATCHED;
-	bpf_object__for_each_program(p, skel->obj)
+	bpf_object__for_each_program (p, skel->obj)
 		bpf_program__set_autoload(p, false);
 	for (int i = 0; i < _PROGRAM_MAX; i++)
 		bpf_program__set_autoload(program_of(skel, i, state->is_perf),
@@ -238,7 +238,8 @@ static int programs_attach(struct programs *p)
 		link = bpf_program__attach(program);
 		if (!link) {
 			p->state.result[i] = -errno;
-			log_debug("The program for %s does not attach: %m", table[i].hook);
+			log_debug_errno(p->state.result[i],
+					"The program for %s does not attach: %m", table[i].hook);
 			continue;
 		}
 		programs_keep_link(p->skel, program, link);
@@ -344,7 +345,8 @@ static int program_info(const struct programs *p, enum program program, struct b
 	memset(ret, 0, sizeof(*ret));
 	if (p->state.result[program] != 0)
 		return -ENOENT;
-	return bpf_prog_get_info_by_fd(bpf_program__fd(program_of(p->skel, program, p->state.is_perf)), ret, &size);
+	return bpf_prog_get_info_by_fd(
+		bpf_program__fd(program_of(p->skel, program, p->state.is_perf)), ret, &size);
 }
 
 unsigned int programs_stats(const struct programs *p, struct events_program *ret_programs)

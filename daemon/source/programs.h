@@ -22,19 +22,21 @@ enum program {
 /* What became of the programs, and what the kernel's types tell. */
 struct programs_state {
 	enum cetd_family family;
-	int result[_PROGRAM_MAX]; /* 0: attached; 1: not of this family; -errno, -ENOENT: no such hook */
-	bool has_vm_id;           /* struct kvm_arch has one */
-	bool has_fault;           /* struct kvm_vcpu_arch keeps the latest #CP: rip, cpl, nested */
-	bool has_cet_ops;         /* the enforcement hook */
-	bool is_perf;             /* by perf's tracepoints: no event is passed over */
-	bool is_preemptible;      /* raw tracepoints may pass over events, and are used */
+	int result
+		[_PROGRAM_MAX]; /* 0: attached; 1: not of this family; -errno, -ENOENT: no such hook */
+	bool has_vm_id;		/* struct kvm_arch has one */
+	bool has_fault;		/* struct kvm_vcpu_arch keeps the latest #CP: rip, cpl, nested */
+	bool has_cet_ops;	/* the enforcement hook */
+	bool is_perf;		/* by perf's tracepoints: no event is passed over */
+	bool is_preemptible;	/* raw tracepoints may pass over events, and are used */
 };
 
 struct cetd_bpf;
 
 struct programs {
 	struct cetd_bpf *skel; /* owned */
-	struct cetd_vm *vms;   /* the slots, max_vms of them, mapped; first_ns is 0 where none is in use */
+	struct cetd_vm
+		*vms; /* the slots, max_vms of them, mapped; first_ns is 0 where none is in use */
 	uint32_t max_vms;
 	struct programs_state state;
 };

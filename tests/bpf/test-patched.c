@@ -75,7 +75,8 @@ static void test_each_kind_is_counted_as_the_guest_counts_it(void **state)
 		uint64_t delivered = 0;
 
 		run_guest(&l, table[i].guest, 1, 1, table[i].count, &c);
-		print_message("%s: %ju faults by the guest\n", table[i].guest, (uintmax_t)total(&c));
+		print_message("%s: %ju faults by the guest\n", table[i].guest,
+			      (uintmax_t)total(&c));
 		assert_true(total(&c) >= 1);
 		for (int kind = 0; kind < _CETD_KIND_MAX; kind++)
 			for (int p = 0; p < _CETD_PRIVILEGE_MAX; p++)

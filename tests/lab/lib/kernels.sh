@@ -18,6 +18,9 @@ kernel_conf() {
 	. "$conf"
 	k_kind=$kind k_suite=$suite k_image=$image k_modules=$modules k_source=$source
 	k_series=$series k_cet=$cet k_events=$events k_optional=$optional
+	# What a series shows follows from what it has: no tracepoint of its own, no events of its own.
+	[ "$k_events" != cet ] || [ -z "$(kernel_patches)" ] || kernel_patches | xargs grep -qs 'TRACE_EVENT.*kvm_cet_cp' ||
+		k_events=stock
 	[ "$k_variant" = plain ] || [ "$k_kind" = source ] || die "kernel '$1': only self-built ones have :debug"
 }
 
