@@ -196,7 +196,7 @@ static void say_policy(json_object *said, json_object *policy)
 
 		if (!value || (strcmp(setting, "mode") && (!source || !strcmp(source, "default"))))
 			continue;
-		snprintf(count, sizeof(count), "%zu",
+		snprintf(count, sizeof(count), "%zu rate(s)",
 			 is_list ? json_object_array_length(value) : 0);
 		doc_say(said, "%s: %s%s%s%s.%s%s%s%s", setting,
 			is_list ? count : json_object_get_string(value), effect ? " (" : "",
