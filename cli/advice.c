@@ -147,6 +147,9 @@ void advice_add_symbols(json_object *report, const struct diagnosis_input *in)
 	if (symbols_kind(in->symbols) == SYMBOLS_MOVABLE)
 		snprintf(text, sizeof(text),
 			 "where the file is loaded is not known: give its base with --kaslr");
+	else if (!symbols_fitting(in->symbols))
+		snprintf(text, sizeof(text),
+			 "the KASLR offset is not known: give it with --kaslr, 0 for nokaslr");
 	else
 		snprintf(text, sizeof(text),
 			 "the kernel's KASLR offset is not known (%u offsets fit): give it with "
@@ -181,22 +184,25 @@ static void say_decisions(json_object *said, json_object *vm)
 			would_delay, would_suppress);
 }
 
-/* The daemon's own words of the VM's policy, where it has them. */
+/* The daemon's own words, a line for each setting that is not just the default; the mode always. */
 static void say_policy(json_object *said, json_object *policy)
 {
-	const char *mode = doc_text(policy, "mode"), *rule = doc_text(policy, "rule"),
-		   *reason = doc_text(policy, "reason"), *ibt = doc_text(policy, "ibt"),
-		   *shstk = doc_text(policy, "shstk");
+	json_object_object_foreach (policy, setting, o) {
+		json_object *value = doc_get(o, "value");
+		const char *source = doc_text(o, "source"), *effect = doc_text(o, "effect"),
+			   *reason = doc_text(o, "reason"), *advice = doc_text(o, "advice");
+		bool is_list = json_object_is_type(value, json_type_array);
+		char count[32];
 
-	if (mode)
-		doc_say(said, "Mode: %s%s.", mode,
-			strcmp(mode, "monitor") ? "" : " (faults are counted and never held back)");
-	if (ibt || shstk)
-		doc_say(said, "IBT: %s; shadow stacks: %s.", ibt ?: "-", shstk ?: "-");
-	if (rule)
-		doc_say(said, "Rule: %s.", rule);
-	if (reason)
-		doc_say(said, "Reason: %s", reason);
+		if (!value || (strcmp(setting, "mode") && (!source || !strcmp(source, "default"))))
+			continue;
+		snprintf(count, sizeof(count), "%zu rate(s)",
+			 is_list ? json_object_array_length(value) : 0);
+		doc_say(said, "%s: %s%s%s%s.%s%s%s%s", setting,
+			is_list ? count : json_object_get_string(value), effect ? " (" : "",
+			effect ?: "", effect ? ")" : "", reason ? " " : "", reason ?: "",
+			advice ? " " : "", advice ?: "");
+	}
 }
 
 void advice_add_policy(json_object *report, const struct diagnosis_input *in)
@@ -253,6 +259,10 @@ void advice_add_notes(json_object *report, const struct diagnosis_input *in)
 		doc_say(notes,
 			"Its process has several VMs that this kernel cannot tell apart: the "
 			"counts and faults are of all of them.");
+	if (in->symbols && diagnose_is_hypervisor(in))
+		doc_say(notes,
+			"The VM has nested guests. Names of their addresses are right only where "
+			"the symbol file is theirs, too.");
 	if (lost)
 		doc_say(notes,
 			"%" PRIu64 " faults of this host's VMs were counted without a record, for "

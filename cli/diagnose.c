@@ -41,6 +41,18 @@ bool diagnose_is_blind(const struct diagnosis_input *in, const char **ret_reason
 	return !doc_sum(in->vm, "injected_control_protection", &injected) || !injected;
 }
 
+bool diagnose_is_hypervisor(const struct diagnosis_input *in)
+{
+	size_t n = json_object_is_type(in->faults, json_type_array)
+			   ? json_object_array_length(in->faults)
+			   : 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (doc_is_true(json_object_array_get_idx(in->faults, i), "nested"))
+			return true;
+	return doc_number(in->vm, "vmcs_loads.nested") > 0;
+}
+
 /* "name+0x1f", "name+0x1f [module]", or NULL. */
 static json_object *symbol(const struct symbols *symbols, uint64_t rip)
 {

@@ -20,6 +20,9 @@ struct diagnosis_input {
 /* Does the kernel show nothing that could be explained? ret_reason: why, borrowed from daemon. */
 bool diagnose_is_blind(const struct diagnosis_input *in, const char **ret_reason);
 
+/* Are there guests in this guest, as far as can be seen? Then its faults need not all be of one kernel. */
+bool diagnose_is_hypervisor(const struct diagnosis_input *in);
+
 /*
  * The report, owned by the caller: {"vm", "headline", "findings": […], "top_rips", "symbols", "policy", "notes",
  * "next"}. What is not known is null.

@@ -120,7 +120,8 @@ void symbols_finish(struct symbols *s, bool is_text, bool is_movable)
 {
 	const struct symbol *text, *end;
 
-	qsort(s->symbols, s->n, sizeof(*s->symbols), compare);
+	if (s->n)
+		qsort(s->symbols, s->n, sizeof(*s->symbols), compare);
 	text = by_name(s, "_text") ?: by_name(s, "_stext");
 	end = by_name(s, "_einittext") ?: by_name(s, "_etext");
 	if (text && end && text->address == LINUX_TEXT && end->address > LINUX_TEXT &&

@@ -43,20 +43,24 @@ static size_t collect(json_object *array, uint64_t *addresses, size_t n, size_t 
 	return n;
 }
 
-static enum exit_code get_symbols(const struct options *o, json_object *faults, json_object *rips,
+/* Addresses tell of KASLR's offset only if they are all of one kernel. */
+static enum exit_code get_symbols(const struct options *o, struct diagnosis_input *in,
 				  struct symbols **ret)
 {
 	uint64_t addresses[CETD_HISTORY_FAULTS + CETD_TOP_RIPS];
 	enum exit_code code;
-	size_t n;
+	size_t n = 0;
 
 	if (!o->symbols)
 		return CETCTL_OK;
 	code = symfile_load(o->symbols, ret);
 	if (code)
 		return code;
-	n = collect(faults, addresses, 0, CETD_HISTORY_FAULTS);
-	n = collect(rips, addresses, n, ARRAY_SIZE(addresses));
+	if (!diagnose_is_hypervisor(in)) {
+		n = collect(in->faults, addresses, n, CETD_HISTORY_FAULTS);
+		n = collect(in->rips, addresses, n, ARRAY_SIZE(addresses));
+	}
+	in->symbols = *ret;
 	return symbols_set_offset(*ret, o->kaslr, addresses, n);
 }
 
@@ -83,12 +87,11 @@ enum exit_code verb_explain(struct ctl *ctl, int argc, char **argv)
 		code = bus_describe(ctl, NULL, &daemon);
 	if (!code)
 		code = get_addresses(ctl, id, &faults, &rips);
+	in = (struct diagnosis_input){daemon, vm, faults, rips, argv[0], NULL, o->symbols};
 	if (!code)
-		code = get_symbols(o, faults, rips, &symbols);
+		code = get_symbols(o, &in, &symbols);
 	if (code)
 		return code;
-
-	in = (struct diagnosis_input){daemon, vm, faults, rips, argv[0], symbols, o->symbols};
 	report = diagnose(&in);
 	if (!report) {
 		text_error("out of memory");

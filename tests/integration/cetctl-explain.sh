@@ -33,11 +33,11 @@ canned() {
 	start_fake "$work/replayed.json"
 	expect "replayed: says so" 0 'REPLAYED*storm\\x1b' "" explain web-1
 	jq '.vms[0].decisions = {would: {deliver: 1, delay: 8, suppress: 0}, did: {deliver: 9, delay: 0, suppress: 0}}
-		| .vms[0].policy = {mode: "monitor", rule: "r\u001b1", reason: "By name."}
+		| .vms[0].policy = {mode: {value: "monitor", source: "rule", rule: "r\u001b1", reason: "By name, r\u001b1."}, ibt: 5}
 		| .host.coverage.enforcement.state = "observed"' "$snapshot" >"$work/policy.json"
 	start_fake "$work/policy.json"
 	expect "what the policy did, and would have done" 0 \
-		'All 9 faults were given*8 would have been delayed*Mode: monitor*Rule: r\\x1b1*By name.' "" explain web-1
+		'All 9 faults were given*8 would have been delayed*mode: monitor. By name, r\\x1b1.' "" explain web-1
 }
 
 # Blind is not the same as quiet: exit code 6, and what is known is told.
@@ -58,6 +58,10 @@ symbols() {
 	start_fake "$snapshot"
 	printf '%s\n' "ffffffff81000000 T _text" "ffffffff80fffff0 T before" "ffffffff81000000 T entry" \
 		"ffffffff82000000 T _etext" >"$work/System.map"
+	expect "System.map: with nested guests no offset is certain" 0 "none used*The VM has nested guests" "" \
+		explain web-1 --symbols "$work/System.map"
+	jq '.vms[].faults[].nested = false' "$snapshot" >"$work/plain.json"
+	start_fake "$work/plain.json"
 	expect "System.map: the only offset there is" 0 "0xffffffff81000000 (entry)*no other offset" "" \
 		explain web-1 --symbols "$work/System.map"
 	expect "System.map: an offset given" 0 "the offset is the one given" "" \
