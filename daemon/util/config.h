@@ -24,8 +24,6 @@ struct config_item {
 	const char *valid; /* what is valid, for people */
 };
 
-#define CONFIG_FILE_MAX (1024 * 1024)
-
 /*
  * Read path into target, which holds the defaults. 0; -ENOENT where there is no such file; -EBADMSG and other
  * errors with *ret_message, to be freed. Quiet. On failure target may be half filled: hand in a copy.

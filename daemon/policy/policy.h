@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which settings hold for a VM, by which rule and with what effect. Pure: no I/O, no clock, no logging; the time
+ * is handed in. Quiet.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cetd/policy.h"
+
+#include "model/model.h"
+#include "util/macro.h"
+
+/* What a rule or an override can set, each by itself. */
+enum policy_setting {
+	POLICY_SETTING_MODE,
+	POLICY_SETTING_IBT,
+	POLICY_SETTING_SHSTK,
+	POLICY_SETTING_CP_RATE, /* all rates together */
+	POLICY_SETTING_RECORD,
+	_POLICY_SETTING_MAX,
+	_POLICY_SETTING_INVALID = -22,
+};
+
+/* NULL outside the enum: "mode", "ibt", "shstk", "cp_rate", "record". */
+const char *policy_setting_to_string(int setting);
+
+#define POLICY_ID_SIZE 64
+
+/* The settings' values; which are set is in `sets`, a bit per enum policy_setting. */
+struct policy_values {
+	uint32_t sets;
+	uint8_t mode;  /* enum cetd_mode */
+	uint8_t ibt;   /* enum cetd_ibt */
+	uint8_t shstk; /* enum cetd_shstk */
+	uint8_t n_rates;
+	bool record; /* write each fault that is sampled to the log */
+	struct cetd_rate rates[CETD_POLICY_RATES_MAX];
+};
+
+/* Which VMs a rule is for: all that is given must match, several values of one key are alternatives. */
+enum policy_match {
+	POLICY_MATCH_NAME,   /* glob on the name */
+	POLICY_MATCH_UUID,   /* exact, in any spelling */
+	POLICY_MATCH_UNIT,   /* glob on the systemd unit */
+	POLICY_MATCH_SLICE,  /* glob on any slice of the cgroup path */
+	POLICY_MATCH_CGROUP, /* glob on the cgroup path; a match of a parent is one of the child */
+	POLICY_MATCH_VMM,    /* exact: "qemu" and so on */
+	POLICY_MATCH_USES_CET, /* "yes", "attempted", "unknown" */
+	_POLICY_MATCH_MAX,
+};
+
+const char *policy_match_to_string(int match);
+
+struct policy_rule {
+	char id[POLICY_ID_SIZE];
+	const char *file; /* owned by the set: base name */
+	unsigned int line;
+	uint32_t number;		    /* in the set, from 1; in struct cetd_rate as `rule` */
+	char **patterns[_POLICY_MATCH_MAX]; /* NULL-terminated, owned; NULL: anything */
+	struct policy_values values;
+};
+
+/* All rules in force, in the order of their files' names and in them. */
+struct policy_set {
+	struct policy_rule *rules;
+	size_t n_rules;
+	char **files; /* base names, owned */
+	size_t n_files;
+};
+
+struct policy_set *policy_set_new(void);
+struct policy_set *policy_set_free(struct policy_set *set);
+DEFINE_CLEANUP(struct policy_set *, policy_set_free)
+
+/* What an operator set for one VM at run time; wins over all rules. */
+struct policy_override {
+	struct policy_values values;
+	uint64_t until_usec[_POLICY_SETTING_MAX]; /* CLOCK_REALTIME; 0: until it is cleared */
+	bool is_persistent[_POLICY_SETTING_MAX];  /* survives the daemon; the others do not */
+};
+
+/* Take over what values sets; until_usec 0: no end. */
+void policy_override_set(struct policy_override *o, const struct policy_values *values,
+			 uint64_t until_usec, bool is_persistent);
+
+/* Drop settings, a bit each; true if there was something to drop. */
+bool policy_override_clear(struct policy_override *o, uint32_t settings);
+
+/* Drop what has ended by now; true if something had. */
+bool policy_override_expire(struct policy_override *o, uint64_t now_usec);
+
+/* When the next setting ends; 0: none will. */
+uint64_t policy_override_next_usec(const struct policy_override *o);
+
+enum policy_source {
+	POLICY_SOURCE_DEFAULT,
+	POLICY_SOURCE_RULE,
+	POLICY_SOURCE_RUNTIME,	  /* override, until the daemon ends */
+	POLICY_SOURCE_PERSISTENT, /* override that is stored */
+	_POLICY_SOURCE_MAX,
+};
+
+const char *policy_source_to_string(int source); /* "default", "rule", "runtime", "persistent" */
+
+/* Where a setting's value comes from and what becomes of it. */
+struct policy_decision {
+	uint8_t source;		   /* enum policy_source */
+	uint8_t effect;		   /* enum cetd_effect */
+	char rule[POLICY_ID_SIZE]; /* "" unless source is RULE */
+	uint32_t rule_number;	   /* 0 unless source is RULE */
+	uint64_t until_usec;	   /* of an override; 0: none */
+};
+
+/* Everything that holds for a VM. All values are set. Compares by policy_verdict_equal(). */
+struct policy_verdict {
+	struct policy_values values;
+	struct policy_decision decisions[_POLICY_SETTING_MAX];
+};
+
+/*
+ * The settings of vm at now_usec (CLOCK_REALTIME). set and override may be NULL. What the kernel can do is
+ * taken from vm->model->host. Overrides that have ended are ignored. Never fails: without rules everything
+ * is as if there were no policies: monitor, keep, keep, no rates, no record.
+ */
+void policy_evaluate(const struct policy_set *set, const struct policy_override *override,
+		     const struct vm *vm, uint64_t now_usec, struct policy_verdict *ret);
+
+bool policy_verdict_equal(const struct policy_verdict *a, const struct policy_verdict *b);
+
+/* Does the verdict ask for anything, in either mode? If not, the VM needs no entry in the kernel's maps. */
+bool policy_verdict_is_plain(const struct policy_verdict *v);
+
+/* The parameters for the kernel; generation is the previous one's, and goes up where the rates differ from
+ * those of previous (NULL: none). */
+void policy_verdict_to_kernel(const struct policy_verdict *v, const struct cetd_policy *previous,
+			      struct cetd_policy *ret);
+
+/* One sentence each, for people: where a setting comes from, and what to do to have it take effect ("" where
+ * there is nothing to do). Cut to size. */
+void policy_reason(const struct policy_verdict *v, enum policy_setting setting, char *buffer,
+		   size_t size);
+void policy_advice(const struct policy_verdict *v, enum policy_setting setting, const struct vm *vm,
+		   char *buffer, size_t size);
