@@ -20,6 +20,7 @@
 #include "settings.h"
 #include "source/recording.h"
 #include "source/source.h"
+#include "util/bpffs.h"
 #include "util/log.h"
 
 /* Faults are sampled always, the rest only while somebody watches or records. */
@@ -401,7 +402,8 @@ static void log_host(const struct cetd_host *h)
 
 static enum cetd_exit start_live(struct cetd *c)
 {
-	const struct events_params params = {c->settings.max_vms, c->settings.samples_per_second};
+	const struct events_params params = {c->settings.max_vms, c->settings.samples_per_second,
+					     c->options.pin_dir};
 	const struct discovery_params discovery = {
 		.scan_interval_usec = c->settings.scan_interval_sec * USEC_PER_SEC,
 		.before_remove = before_vm_remove,
@@ -474,6 +476,29 @@ static enum cetd_exit start(struct cetd *c)
 	return r < 0 ? CETD_EXIT_NO_BUS : CETD_EXIT_OK;
 }
 
+/* For a host that is to be as if cetd had never run. Not while one runs: its maps would be nobody's. */
+static enum cetd_exit release(const char *dir)
+{
+	_cleanup_(closep) int fd = -1;
+	int r;
+
+	r = access(dir, F_OK) < 0 ? -errno : bpffs_claim(dir, &fd);
+	if (r >= 0)
+		r = bpffs_remove(dir);
+	if (r == -ENOENT) {
+		log_info("There is no %s: nothing was kept", dir);
+		return CETD_EXIT_OK;
+	}
+	if (r == -EBUSY)
+		log_error("A cetd that runs keeps its counters in %s: stop it first", dir);
+	else if (r < 0)
+		log_error_errno(r, "Failed to remove %s: %m", dir);
+	if (r < 0)
+		return CETD_EXIT_FAILURE;
+	log_info("Removed %s with %d pins: no program of cetd's is attached any more", dir, r);
+	return CETD_EXIT_OK;
+}
+
 static void stop(struct cetd *c)
 {
 	c->bus = bus_free(c->bus);
@@ -502,6 +527,8 @@ int main(int argc, char *argv[])
 		break;
 	}
 
+	if (c.options.release)
+		return release(c.options.pin_dir);
 	code = start(&c);
 	if (code == CETD_EXIT_OK && !c.options.check_config) {
 		sd_notify(false, "READY=1\nSTATUS=Watching");

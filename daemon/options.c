@@ -19,7 +19,9 @@ enum {
 	OPT_LOG_LEVEL,
 	OPT_METRICS,
 	OPT_NOTE,
+	OPT_PIN_DIR,
 	OPT_RECORD,
+	OPT_RELEASE,
 	OPT_REPLAY,
 	OPT_SPEED,
 };
@@ -33,8 +35,10 @@ static const struct option long_options[] = {
 	{"help-config", no_argument, NULL, OPT_HELP_CONFIG},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"metrics", required_argument, NULL, OPT_METRICS},
+	{"pin-dir", required_argument, NULL, OPT_PIN_DIR},
 	{"record", required_argument, NULL, OPT_RECORD},
 	{"record-note", required_argument, NULL, OPT_NOTE},
+	{"release", no_argument, NULL, OPT_RELEASE},
 	{"replay", required_argument, NULL, OPT_REPLAY},
 	{"speed", required_argument, NULL, OPT_SPEED},
 	{"version", no_argument, NULL, 'V'},
@@ -53,6 +57,16 @@ static void print_help(void)
 	       "      --bus BUS             \"system\" (default), \"user\", \"none\" or a D-Bus "
 	       "address\n"
 	       "      --metrics ADDRESS     where to serve metrics, instead of metrics.listen\n"
+	       "      --pin-dir DIR         keep programs and counters in DIR, in a BPF file "
+	       "system, "
+	       "so that\n"
+	       "                            they outlive this process (default " OPTIONS_PIN_DIR
+	       ";\n"
+	       "                            \"none\": nowhere)\n"
+	       "      --release             remove what was kept there, and exit: all VMs are as "
+	       "if "
+	       "cetd\n"
+	       "                            had never run\n"
 	       "      --record FILE         write the event stream to FILE (holds guest "
 	       "addresses)\n"
 	       "      --record-note TEXT    a line about where and how, kept in the recording\n"
@@ -116,6 +130,10 @@ static enum options_verdict check_combination(const struct options *o, int argc,
 		return usage("--record and --replay exclude each other");
 	if (o->record_note && !o->record)
 		return usage("--record-note goes with --record");
+	if (o->release && (o->replay || o->record || o->check_config))
+		return usage("--release stands alone");
+	if (o->release && !o->pin_dir)
+		return usage("--release needs to know where: --pin-dir is \"none\"");
 	if (!o->replay && (o->speed != 1 || o->exit_after_replay))
 		return usage("--speed and --exit-after-replay go with --replay");
 	return OPTIONS_RUN;
@@ -123,7 +141,8 @@ static enum options_verdict check_combination(const struct options *o, int argc,
 
 enum options_verdict options_parse(int argc, char *argv[], struct options *ret)
 {
-	struct options o = {.bus = "system", .speed = 1, .log_level = -1};
+	struct options o = {
+		.bus = "system", .speed = 1, .log_level = -1, .pin_dir = OPTIONS_PIN_DIR};
 	enum options_verdict verdict;
 	int c;
 
@@ -160,6 +179,12 @@ enum options_verdict options_parse(int argc, char *argv[], struct options *ret)
 			break;
 		case OPT_METRICS:
 			o.metrics = optarg;
+			break;
+		case OPT_PIN_DIR:
+			o.pin_dir = strcmp(optarg, "none") ? optarg : NULL;
+			break;
+		case OPT_RELEASE:
+			o.release = true;
 			break;
 		case OPT_RECORD:
 			o.record = optarg;
