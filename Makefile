@@ -157,6 +157,8 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
+.DELETE_ON_ERROR:
+
 # Built on the way to something else, and kept.
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -16,6 +16,7 @@
 #include "export/landing.h"
 #include "export/listen.h"
 #include "export/metrics.h"
+#include "governor.h"
 #include "options.h"
 #include "settings.h"
 #include "source/recording.h"
@@ -35,6 +36,8 @@ struct cetd {
 	struct process_stats process;
 	sd_event *event;
 	struct model *model;
+	struct policy_set *rules; /* read, not yet in force */
+	struct governor *governor;
 	struct events *events;
 	struct discovery *discovery;
 	struct recorder *recorder;
@@ -71,6 +74,7 @@ static void on_vm_added(void *userdata, const struct vm *vm)
 		 vm->is_provisional ? "shows CET events" : "found");
 	if (vm->is_provisional && c->discovery)
 		discovery_nudge(c->discovery, vm->identity.key);
+	governor_vm_changed(c->governor, vm);
 	if (c->bus)
 		bus_vm_added(c->bus, vm);
 }
@@ -80,6 +84,7 @@ static void on_vm_renamed(void *userdata, const struct vm *vm, const char *old_i
 	struct cetd *c = userdata;
 
 	log_info("VM %s is %s (%s)", old_id, vm->identity.id, vm->identity.name);
+	governor_vm_changed(c->governor, vm);
 	if (c->bus)
 		bus_vm_renamed(c->bus, vm, old_id);
 }
@@ -88,6 +93,7 @@ static void on_vm_changed(void *userdata, const struct vm *vm)
 {
 	struct cetd *c = userdata;
 
+	governor_vm_changed(c->governor, vm);
 	if (c->bus)
 		bus_vm_changed(c->bus, vm);
 }
@@ -103,6 +109,7 @@ static void on_vm_removed(void *userdata, const struct vm *vm)
 		 (unsigned long long)k->injected, (unsigned long long)vm_msr_total(vm));
 	if (c->bus)
 		bus_vm_removed(c->bus, vm);
+	governor_vm_removed(c->governor, vm);
 }
 
 static void on_event(void *userdata, const struct vm *vm, const struct cetd_event *e)
@@ -117,6 +124,7 @@ static void on_host_changed(void *userdata)
 {
 	struct cetd *c = userdata;
 
+	governor_evaluate(c->governor);
 	if (c->bus)
 		bus_host_changed(c->bus);
 }
@@ -254,6 +262,7 @@ static void tell_restart_needed(const struct settings *old, const struct setting
 static int cmd_reload(void *userdata, char **ret_message)
 {
 	struct cetd *c = userdata;
+	_cleanup_(policy_set_freep) struct policy_set *rules = NULL;
 	struct settings next;
 	int r;
 
@@ -261,6 +270,8 @@ static int cmd_reload(void *userdata, char **ret_message)
 	r = settings_init(&next);
 	if (r >= 0 && c->config_path)
 		r = settings_read(c->config_path, &next, ret_message);
+	if (r >= 0)
+		r = governor_read(next.policy_dir, &rules, ret_message);
 	if (r >= 0)
 		r = reload_http(c, &next);
 	if (r < 0) {
@@ -276,6 +287,7 @@ static int cmd_reload(void *userdata, char **ret_message)
 	settings_done(&c->settings);
 	c->settings = next;
 	apply_log_level(c);
+	governor_set_rules(c->governor, c->settings.policy_dir, take_ptr(rules));
 	log_info("Configuration read again from %s", c->config_path ?: "the built-in defaults");
 	return 0;
 }
@@ -343,11 +355,13 @@ static enum cetd_exit load_settings(struct cetd *c)
 		c->config_path = NULL;
 		r = 0;
 	}
+	if (r >= 0)
+		r = governor_read(c->settings.policy_dir, &c->rules, &message);
 	if (r < 0) {
 		if (message)
 			log_error("%s", message);
 		else
-			log_error_errno(r, "%s: %m", c->config_path);
+			log_error_errno(r, "%s: %m", c->config_path ?: c->settings.policy_dir);
 		return CETD_EXIT_CONFIG;
 	}
 	c->ctx.config_file = c->config_path;
@@ -459,6 +473,10 @@ static enum cetd_exit start(struct cetd *c)
 		log_error_errno(r, "Failed to set up the registry: %m");
 		return CETD_EXIT_FAILURE;
 	}
+	if (governor_new(c->event, c->model, NULL, NULL, &c->governor) < 0)
+		return CETD_EXIT_FAILURE;
+	governor_set_rules(c->governor, c->settings.policy_dir, take_ptr(c->rules));
+	c->ctx.ledger = governor_get_ledger(c->governor);
 	model_set_observer(c->model, &observer);
 	if (c->options.record &&
 	    recorder_new(c->options.record, c->options.record_note ?: "", &c->recorder) < 0)
@@ -507,6 +525,8 @@ static void stop(struct cetd *c)
 	c->replay = replay_free(c->replay);
 	c->events = events_free(c->events);
 	c->recorder = recorder_free(c->recorder);
+	c->governor = governor_free(c->governor);
+	c->rules = policy_set_free(c->rules);
 	c->model = model_free(c->model);
 	c->event = sd_event_unref(c->event);
 	settings_done(&c->settings);

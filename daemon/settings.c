@@ -18,6 +18,11 @@ static bool is_listen_address(const char *value)
 	return listen_address_from_string(value, &a, NULL) >= 0;
 }
 
+static bool is_absolute(const char *value)
+{
+	return value[0] == '/';
+}
+
 static bool is_log_level(const char *value)
 {
 	return log_level_from_string(value) >= 0;
@@ -36,6 +41,8 @@ static const struct config_item items[] = {
 	 NULL, "true or false"},
 	{"log_level", CONFIG_STRING, offsetof(struct settings, log_level), 0, 0, is_log_level,
 	 "\"emerg\", \"alert\", \"crit\", \"err\", \"warning\", \"notice\", \"info\" or \"debug\""},
+	{"policy_dir", CONFIG_STRING, offsetof(struct settings, policy_dir), 0, 0, is_absolute,
+	 "the path of a directory"},
 };
 
 int settings_init(struct settings *s)
@@ -46,8 +53,9 @@ int settings_init(struct settings *s)
 		.samples_per_second = 1000,
 		.metrics_listen = strdup(CETD_METRICS_DEFAULT),
 		.log_level = strdup("info"),
+		.policy_dir = strdup(SETTINGS_POLICY_DIR),
 	};
-	if (s->metrics_listen && s->log_level)
+	if (s->metrics_listen && s->log_level && s->policy_dir)
 		return 0;
 	settings_done(s);
 	return -ENOMEM;
@@ -57,6 +65,7 @@ void settings_done(struct settings *s)
 {
 	free(s->metrics_listen);
 	free(s->log_level);
+	free(s->policy_dir);
 	*s = (struct settings){};
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #define SETTINGS_FILE "/etc/cetd/cetd.conf"
+#define SETTINGS_POLICY_DIR "/etc/cetd/policy.d"
 
 struct settings {
 	uint32_t max_vms;	     /* VMs that the maps and the registry hold */
@@ -14,6 +15,7 @@ struct settings {
 	char *metrics_listen;	     /* owned */
 	bool metrics_allow_remote;   /* metrics_listen may be an address that other hosts reach */
 	char *log_level;	     /* owned */
+	char *policy_dir;	     /* owned; need not exist if it is SETTINGS_POLICY_DIR */
 };
 
 /* Defaults; -ENOMEM. */

@@ -27,6 +27,12 @@ int vm_object_find(sd_bus *bus _unused_, const char *path, const char *interface
 	return 1;
 }
 
+/* The slot has what the VMs were registered with, the handlers get what vm_object_find() found. */
+static const struct bus *bus_of_vm(sd_bus *bus)
+{
+	return sd_bus_slot_get_userdata(sd_bus_get_current_slot(bus));
+}
+
 int vm_node_enumerator(sd_bus *bus _unused_, const char *prefix _unused_, void *userdata,
 		       char ***ret_nodes, sd_bus_error *error _unused_)
 {
@@ -155,9 +161,10 @@ GETTER(get_cr4_writes)
 
 static int method_describe(sd_bus_message *message, void *userdata, sd_bus_error *error _unused_)
 {
+	const struct bus *b = bus_of_vm(sd_bus_message_get_bus(message));
 	const struct vm *vm = userdata;
 
-	return bus_reply_json(message, json_from_vm(vm->model, vm, false));
+	return bus_reply_json(message, json_from_vm(vm, b->ctx, false));
 }
 
 #define TEXT(name, field, flags) \

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "policy/ledger.h"
 #include "util/macro.h"
 
 struct export_context {
@@ -12,6 +13,7 @@ struct export_context {
 	const char *recording;	     /* file being replayed, or NULL */
 	const char *config_file;     /* file in force, or NULL for built-in defaults */
 	const char *metrics_address; /* where the exporter listens, or NULL */
+	const struct ledger *ledger; /* rules, overrides and verdicts, or NULL */
 };
 
 static inline uint64_t now_realtime_usec(void)

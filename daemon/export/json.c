@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "cetd/names.h"
+#include "export/json-policy.h"
 #include "export/json.h"
 
 static void add_string(struct json_object *o, const char *key, const char *value)
@@ -48,18 +49,6 @@ static void add_two(struct json_object *o, const char *key, const char *first, u
 
 	add_u64(child, first, a);
 	add_u64(child, second, b);
-}
-
-const char *vm_uses_cet(const struct vm *vm)
-{
-	const struct cetd_counters *c = &vm->kernel.counters;
-
-	if (vm_cp_total(vm))
-		return "yes";
-	for (int m = 0; m < _CETD_MSR_MAX; m++)
-		if (c->msr[m][CETD_OP_WRITE][CETD_RESULT_OK])
-			return "yes";
-	return vm_msr_total(vm) || c->cr4_cet[1] ? "attempted" : "unknown";
 }
 
 static struct json_object *cp_to_json(const struct cetd_counters *c)
@@ -152,8 +141,10 @@ static void add_addresses(struct json_object *o, const struct model *m, const st
 	json_object_object_add(o, "top_rips", array);
 }
 
-struct json_object *json_from_vm(const struct model *m, const struct vm *vm, bool with_addresses)
+struct json_object *json_from_vm(const struct vm *vm, const struct export_context *ctx,
+				 bool with_addresses)
 {
+	const struct model *m = vm->model;
 	const struct cetd_identity *i = &vm->identity;
 	struct json_object *o = json_object_new_object();
 
@@ -175,6 +166,7 @@ struct json_object *json_from_vm(const struct model *m, const struct vm *vm, boo
 						    : NULL);
 	add_string(o, "uses_cet", vm_uses_cet(vm));
 	add_counters(o, m, vm);
+	json_object_object_add(o, "policy", json_from_policy(ctx->ledger, vm));
 	if (with_addresses)
 		add_addresses(o, m, vm);
 	return o;
@@ -293,6 +285,7 @@ struct json_object *json_from_model(const struct model *m, const struct export_c
 	add_string_or_null(o, "config_file", ctx->config_file);
 	add_string_or_null(o, "metrics_address", ctx->metrics_address);
 	json_object_object_add(o, "host", host_to_json(&m->host));
+	json_object_object_add(o, "policy", json_from_ledger(ctx->ledger));
 	add_two(o, "maps", "entries", m->map_entries, "capacity", m->host.map_capacity);
 	add_u64(o, "vms_refused", m->vms_refused);
 	lost = add_object(o, "events_lost");
@@ -301,7 +294,7 @@ struct json_object *json_from_model(const struct model *m, const struct export_c
 
 	vms = json_object_new_array();
 	FOREACH_VM (m, vm)
-		json_object_array_add(vms, json_from_vm(m, vm, with_addresses));
+		json_object_array_add(vms, json_from_vm(vm, ctx, with_addresses));
 	json_object_object_add(o, "vms", vms);
 	return o;
 }

@@ -14,9 +14,7 @@ DEFINE_CLEANUP(struct json_object *, json_object_put)
 /* Each returns a new reference, or NULL when out of memory. with_addresses adds faults and top_rips. */
 struct json_object *json_from_model(const struct model *m, const struct export_context *ctx,
 				    bool with_addresses);
-struct json_object *json_from_vm(const struct model *m, const struct vm *vm, bool with_addresses);
+struct json_object *json_from_vm(const struct vm *vm, const struct export_context *ctx,
+				 bool with_addresses);
 struct json_object *json_from_event(const struct model *m, const struct vm *vm,
 				    const struct cetd_event *e);
-
-/* "yes": CET state was accepted or a hardware #CP seen; "attempted": only refused accesses; else "unknown". */
-const char *vm_uses_cet(const struct vm *vm);

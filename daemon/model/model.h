@@ -81,6 +81,9 @@ static inline bool model_shows(const struct model *m, enum cetd_fact fact)
 uint64_t vm_cp_total(const struct vm *vm);
 uint64_t vm_msr_total(const struct vm *vm);
 
+/* "yes": CET state was accepted or a hardware #CP seen; "attempted": only refused accesses; else "unknown". */
+const char *vm_uses_cet(const struct vm *vm);
+
 /* The n most frequent faulting RIPs, most frequent first; returns how many. */
 unsigned int vm_top_rips(const struct vm *vm, unsigned int n, struct cetd_rip *ret_rips);
 

@@ -73,3 +73,15 @@ uint64_t model_realtime_usec(const struct model *m, uint64_t monotonic_ns)
 {
 	return monotonic_ns ? (monotonic_ns + m->host.realtime_offset_ns) / NSEC_PER_USEC : 0;
 }
+
+const char *vm_uses_cet(const struct vm *vm)
+{
+	const struct cetd_counters *c = &vm->kernel.counters;
+
+	if (vm_cp_total(vm))
+		return "yes";
+	for (int m = 0; m < _CETD_MSR_MAX; m++)
+		if (c->msr[m][CETD_OP_WRITE][CETD_RESULT_OK])
+			return "yes";
+	return vm_msr_total(vm) || c->cr4_cet[1] ? "attempted" : "unknown";
+}

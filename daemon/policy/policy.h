@@ -44,7 +44,7 @@ struct policy_values {
 /* Which VMs a rule is for: all that is given must match, several values of one key are alternatives. */
 enum policy_match {
 	POLICY_MATCH_NAME,   /* glob on the name */
-	POLICY_MATCH_UUID,   /* exact, in any spelling */
+	POLICY_MATCH_UUID,   /* exact; patterns are lower case with dashes */
 	POLICY_MATCH_UNIT,   /* glob on the systemd unit */
 	POLICY_MATCH_SLICE,  /* glob on any slice of the cgroup path */
 	POLICY_MATCH_CGROUP, /* glob on the cgroup path; a match of a parent is one of the child */
@@ -57,24 +57,48 @@ const char *policy_match_to_string(int match);
 
 struct policy_rule {
 	char id[POLICY_ID_SIZE];
-	const char *file; /* owned by the set: base name */
+	const char *file; /* as given to policy_parse(), owned by the set */
 	unsigned int line;
 	uint32_t number;		    /* in the set, from 1; in struct cetd_rate as `rule` */
 	char **patterns[_POLICY_MATCH_MAX]; /* NULL-terminated, owned; NULL: anything */
 	struct policy_values values;
 };
 
+struct policy_index;
+
 /* All rules in force, in the order of their files' names and in them. */
 struct policy_set {
-	struct policy_rule *rules;
-	size_t n_rules;
-	char **files; /* base names, owned */
+	struct policy_rule **rules; /* owned */
+	size_t n_rules, n_allocated;
+	char **files; /* owned */
 	size_t n_files;
+	struct policy_index *index; /* owned; which rules a VM is looked up in at all */
 };
 
+#define POLICY_RULES_MAX 65536
+
+/* Fill a set file by file with policy_parse() of policy/parse.h, then finish it; only then it is of use. */
 struct policy_set *policy_set_new(void);
 struct policy_set *policy_set_free(struct policy_set *set);
+
+/* -ENOMEM, -E2BIG for more than POLICY_RULES_MAX rules. Takes rule over, also on failure. */
+int policy_set_add(struct policy_set *set, struct policy_rule *rule);
+
+/* The name, as long as the set lives; NULL: out of memory. */
+const char *policy_set_add_file(struct policy_set *set, const char *name);
+
+/* 0, -EBADMSG and a message if two rules have the same id, -ENOMEM. */
+int policy_set_finish(struct policy_set *set, char **ret_message);
+
+struct policy_rule *policy_rule_new(void);
+struct policy_rule *policy_rule_free(struct policy_rule *rule);
+
+/* The rule of a number, or NULL. */
+const struct policy_rule *policy_set_get(const struct policy_set *set, uint32_t number);
+
+bool policy_rule_matches(const struct policy_rule *rule, const struct vm *vm);
 DEFINE_CLEANUP(struct policy_set *, policy_set_free)
+DEFINE_CLEANUP(struct policy_rule *, policy_rule_free)
 
 /* What an operator set for one VM at run time; wins over all rules. */
 struct policy_override {
@@ -141,7 +165,7 @@ void policy_verdict_to_kernel(const struct policy_verdict *v, const struct cetd_
 
 /* One sentence each, for people: where a setting comes from, and what to do to have it take effect ("" where
  * there is nothing to do). Cut to size. */
-void policy_reason(const struct policy_verdict *v, enum policy_setting setting, char *buffer,
-		   size_t size);
+void policy_reason(const struct policy_set *set, const struct policy_verdict *v,
+		   enum policy_setting setting, char *buffer, size_t size);
 void policy_advice(const struct policy_verdict *v, enum policy_setting setting, const struct vm *vm,
 		   char *buffer, size_t size);

@@ -30,6 +30,8 @@ struct discovery {
 	struct requests requests;
 	int uevent_fd;
 	sd_event_source *uevent_source, *timer;
+	bool has_failed; /* the last full scan */
+	bool is_blind;	 /* in a PID namespace: better no names than another's */
 	uint64_t interval_ns;
 	uint64_t interval_due_ns, earliest_ns; /* CLOCK_MONOTONIC */
 };
@@ -80,7 +82,16 @@ static int give_up_request(void *userdata, const struct request *request)
 	return population_forget(d->population, request->key);
 }
 
-/* Each returns 1, or 0 where the scan failed: what is known stays as it is then. */
+/* A scan failed: what is known stays as it is, and the next second tries again. Said once, until one works. */
+static int note_failure(struct discovery *d, int error)
+{
+	log_full(d->has_failed ? LOG_DEBUG : LOG_WARNING, error,
+		 "Failed to look for VMs, trying again every second: %m");
+	d->has_failed = true;
+	return 0;
+}
+
+/* Each returns 1, or 0 where the scan failed. */
 static int scan_some(struct discovery *d)
 {
 	const struct cetd_scan *records;
@@ -91,10 +102,8 @@ static int scan_some(struct discovery *d)
 		uint32_t pid = d->requests.list[i].pid;
 
 		r = scan_run(d->scan, pid, &records, &n);
-		if (r < 0) {
-			log_warning_errno(r, "Failed to look for VMs of process %u: %m", pid);
-			return 0;
-		}
+		if (r < 0)
+			return note_failure(d, r);
 		r = population_apply_one(d->population, pid, records, n);
 		if (r < 0)
 			return r;
@@ -109,10 +118,9 @@ static int scan_all(struct discovery *d, bool is_periodic)
 	int r;
 
 	r = scan_run(d->scan, 0, &records, &n);
-	if (r < 0) {
-		log_warning_errno(r, "Failed to look for VMs: %m");
-		return 0;
-	}
+	if (r < 0)
+		return note_failure(d, r);
+	d->has_failed = false;
 	r = population_apply_all(d->population, records, n, is_periodic);
 	return r < 0 ? r : 1;
 }
@@ -191,7 +199,7 @@ void discovery_nudge(struct discovery *d, uint64_t key)
 		.key = key,
 	};
 
-	if (population_has_key(d->population, key))
+	if (d->is_blind || population_has_key(d->population, key))
 		return;
 	requests_add(&d->requests, &request, now_ns() + SOON_NS);
 	arm(d);
@@ -230,6 +238,14 @@ int discovery_new(sd_event *event, const struct discovery_params *params,
 	d->event = sd_event_ref(event);
 	d->uevent_fd = -1;
 	d->interval_ns = params->scan_interval_usec * NSEC_PER_USEC;
+	d->is_blind = procfs_is_own_pid_namespace("/proc/self/ns/pid");
+	if (d->is_blind) {
+		log_warning(
+			"cetd runs in a PID namespace of its own, where the kernel's process ids "
+			"mean others: VMs are known by their events only.");
+		*ret = d;
+		return 0;
+	}
 	raise_file_limit();
 
 	/* Listen before looking, lest a VM slip in between. */

@@ -12,6 +12,7 @@
 #include <linux/kvm.h>
 
 #include "source/hostfacts.h"
+#include "source/procfs.h"
 #include "util/macro.h"
 
 #define CPUINFO_MAX 16384 /* the first CPU's part is some 2 KiB */
@@ -19,7 +20,6 @@
 #define MSR_VMX_BASIC 0x480
 #define CPUID_7_ECX_SHSTK (1U << 7)
 #define CPUID_7_EDX_IBT (1U << 20)
-#define PROC_PID_INIT_INO 0xeffffffcU /* linux/proc_ns.h: inode of the first PID namespace */
 
 static void make_path(const char *root, const char *file, char *ret, size_t size)
 {
@@ -219,9 +219,7 @@ static void read_lockdown(const char *root, struct hostfacts *f)
 
 static void read_own_rights(const char *root, struct hostfacts *f)
 {
-	char path[4096], link[64], text[4096];
-	unsigned long inode;
-	ssize_t n;
+	char path[4096], text[4096];
 	const char *s;
 
 	if (read_text(root, "/proc/self/status", text, sizeof(text)) >= 0 &&
@@ -230,12 +228,7 @@ static void read_own_rights(const char *root, struct hostfacts *f)
 	f->sees_processes = read_text(root, "/proc/1/comm", text, sizeof(text)) >= 0;
 
 	make_path(root, "/proc/self/ns/pid", path, sizeof(path));
-	n = readlink(path, link, sizeof(link) - 1);
-	if (n < 0)
-		return;
-	link[n] = '\0';
-	f->has_own_pid_namespace = sscanf(link, "pid:[%lu]", &inode) == 1 &&
-				   inode != PROC_PID_INIT_INO;
+	f->has_own_pid_namespace = procfs_is_own_pid_namespace(path);
 }
 
 void hostfacts_read(const char *root, struct hostfacts *ret)

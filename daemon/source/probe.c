@@ -256,7 +256,8 @@ static void explain_blindness(const struct hostfacts *f, struct cetd_host *host)
 			host, "pid_namespace",
 			"Run cetd in the host's PID namespace (for a container: --pid=host).",
 			"cetd runs in a PID namespace of its own: the kernel's process ids "
-			"mean other processes here, so VMs get no names.");
+			"mean other processes here. VMs get no names, and are known by their "
+			"events only.");
 	if (!f->sees_processes)
 		host_add_cause(host, "proc_hidden",
 			       "Mount /proc without hidepid= for cetd: in its unit, no "

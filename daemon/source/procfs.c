@@ -16,7 +16,8 @@
 #include "source/procfs.h"
 #include "util/macro.h"
 
-#define VM_FILES_MAX 64 /* a process's, beyond which copies are not looked for */
+#define PROC_PID_INIT_INO 0xeffffffcU /* linux/proc_ns.h: inode of the first PID namespace */
+#define VM_FILES_MAX 64		      /* a process's, beyond which copies are not looked for */
 
 static inline void closedirp(DIR **dir)
 {
@@ -146,6 +147,18 @@ int procfs_find_tgid(uint32_t tid, uint32_t *ret_tgid)
 		return (int)r;
 	s = strstr(buf, "\nTgid:\t");
 	return s && sscanf(s, "\nTgid:\t%u", ret_tgid) == 1 ? 0 : -EBADMSG;
+}
+
+bool procfs_is_own_pid_namespace(const char *link)
+{
+	char text[64];
+	unsigned long inode;
+	ssize_t n = readlink(link, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	return sscanf(text, "pid:[%lu]", &inode) == 1 && inode != PROC_PID_INIT_INO;
 }
 
 /* Do both descriptors of the process stand for one open file? False where that may not be known. */

@@ -32,6 +32,10 @@ bool procfs_is_younger(uint32_t pid, uint64_t time_ns);
 /* The process that a thread belongs to. */
 int procfs_find_tgid(uint32_t tid, uint32_t *ret_tgid);
 
+/* Is the link, such as "/proc/self/ns/pid", one to a PID namespace other than the first? False where it cannot
+ * be read. In such a namespace the process ids that BPF and uevents tell are not those of /proc. */
+bool procfs_is_own_pid_namespace(const char *link);
+
 /* How many VMs the process has files of. Copies of one file count once where kcmp(2) may be used, else each
  * for itself. A process that has only vCPUs' files counts as having one. -EACCES where they may not be seen. */
 int procfs_count_vms(uint32_t tgid, unsigned int *ret);

@@ -57,6 +57,7 @@ unsigned int events_get_programs(const struct events *e, struct events_program *
 /*
  * Find VMs: a scan at once and every scan_interval_usec, KVM's uevents, pidfds for exits. Sends VM_ADD and
  * VM_REMOVE. before_remove (the events source's events_forget, wrapped) is called just before VM_REMOVE.
+ * In a PID namespace of its own it sends nothing at all: it could only give VMs the names of others.
  */
 struct discovery_params {
 	uint64_t scan_interval_usec; /* 1 s to 1 h */

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,18 +14,35 @@
 
 #define ARGS_MAX 65536 /* a VM with many disks has some 10 KiB; names stand at the start */
 #define TEXT_MAX 4096
+#define FILES_RESERVED 64
 
+/* The last descriptors are for those who cannot do without, such as the scan itself. */
 static int open_pidfd(uint32_t pid)
 {
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct rlimit limit;
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	if (getrlimit(RLIMIT_NOFILE, &limit) >= 0 &&
+	    (rlim_t)fd + FILES_RESERVED >= limit.rlim_cur) {
+		close(fd);
+		return -EMFILE;
+	}
+	return fd;
+}
+
+static int read_start_time(uint32_t pid, uint64_t *ret_ticks)
+{
+	_cleanup_(closep) int dir = procfs_open(pid);
+
+	return dir < 0 ? dir : procfs_start_time(dir, ret_ticks);
 }
 
 int vmm_new(uint32_t pid, struct vmm **ret)
 {
 	struct vmm *v;
-	int dir, r;
+	int r;
 
 	v = calloc(1, sizeof(*v));
 	if (!v)
@@ -39,10 +57,7 @@ int vmm_new(uint32_t pid, struct vmm **ret)
 	if (v->pidfd < 0)
 		v->pidfd = -1;
 
-	dir = procfs_open(pid);
-	r = dir < 0 ? dir : procfs_start_time(dir, &v->start_ticks);
-	if (dir >= 0)
-		close(dir);
+	r = read_start_time(pid, &v->start_ticks);
 	if (r >= 0)
 		r = vmm_read_identity(v, &v->tracker.identity);
 	if (r < 0) {
@@ -68,8 +83,13 @@ struct vmm *vmm_free(struct vmm *v)
 bool vmm_has_ended(const struct vmm *v)
 {
 	struct pollfd poll_fd = {.fd = v->pidfd, .events = POLLIN};
+	uint64_t start_ticks;
+	int r;
 
-	return v->pidfd >= 0 && poll(&poll_fd, 1, 0) > 0;
+	if (v->pidfd >= 0)
+		return poll(&poll_fd, 1, 0) > 0;
+	r = read_start_time(v->pid, &start_ticks);
+	return r == -ENOENT || r == -ESRCH || (r >= 0 && start_ticks != v->start_ticks);
 }
 
 int vmm_read_identity(const struct vmm *v, struct cetd_identity *ret)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The names of the enums in cetd/event.h and cetd/stream.h; also linked into cetctl. */
+/* The names of the enums in cetd/event.h, policy.h and stream.h; also linked into cetctl. */
 #include "cetd/names.h"
 
 #define DEFINE_TO_STRING(name, max, ...)                                       \
@@ -37,3 +37,9 @@ DEFINE_TO_STRING(cetd_coverage, _CETD_COVERAGE_MAX, "unobservable", "partial", "
 DEFINE_TO_STRING(cetd_family, _CETD_FAMILY_MAX, "none", "stock", "patched")
 DEFINE_TO_STRING(cetd_guest_cet, _CETD_GUEST_CET_MAX, "unknown", "off", "on")
 DEFINE_TO_STRING(cetd_attribution, _CETD_ATTRIBUTION_MAX, "process", "vm_id", "ambiguous")
+DEFINE_TO_STRING(cetd_mode, _CETD_MODE_MAX, "monitor", "enforce")
+DEFINE_TO_STRING(cetd_ibt, _CETD_IBT_MAX, "keep", "off")
+DEFINE_TO_STRING(cetd_shstk, _CETD_SHSTK_MAX, "keep", "hide")
+DEFINE_TO_STRING(cetd_then, _CETD_THEN_MAX, "alert", "throttle", "freeze", "terminate")
+DEFINE_TO_STRING(cetd_effect, _CETD_EFFECT_MAX, "in_force", "monitored", "next_start",
+		 "unenforceable", "moot")

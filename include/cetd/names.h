@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "cetd/event.h"
+#include "cetd/policy.h"
 #include "cetd/stream.h"
 
 struct cetd_msr_info {
@@ -27,3 +28,8 @@ const char *cetd_coverage_to_string(int state);
 const char *cetd_family_to_string(int family);
 const char *cetd_guest_cet_to_string(int state);
 const char *cetd_attribution_to_string(int attribution);
+const char *cetd_mode_to_string(int mode);
+const char *cetd_ibt_to_string(int ibt);
+const char *cetd_shstk_to_string(int shstk);
+const char *cetd_then_to_string(int then);
+const char *cetd_effect_to_string(int effect);

@@ -11,7 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <json-c/json.h>
 #include <linux/kvm.h>
+
+#include "cetd/names.h"
 
 #include "guest.h"
 #include "util/macro.h"
@@ -25,22 +28,24 @@ bool guest_possible(void)
 	return fd >= 0;
 }
 
-pid_t guest_start(unsigned int vms, unsigned int vcpus, unsigned int count, int *ret_stdout)
+pid_t guest_start(const char *guest, unsigned int vms, unsigned int vcpus, unsigned int count,
+		  int *ret_stdout)
 {
-	char n_vms[16], n_vcpus[16], n[16];
+	char n_vms[16], n_vcpus[16], n[16], path[256];
 	int fds[2];
 	pid_t pid;
 
 	snprintf(n_vms, sizeof(n_vms), "%u", vms);
 	snprintf(n_vcpus, sizeof(n_vcpus), "%u", vcpus);
 	snprintf(n, sizeof(n), "%u", count);
+	snprintf(path, sizeof(path), CETD_BUILD "/guest/%s.bin", guest);
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	pid = fork();
 	if (pid == 0) {
 		dup2(fds[1], STDOUT_FILENO);
 		execl(CETD_BUILD "/cetvmm", "cetvmm", "--json", "--vms", n_vms, "--vcpus", n_vcpus,
-		      "--count", n, "--timeout", "60", CETD_BUILD "/guest/msr-loop.bin", NULL);
+		      "--count", n, "--timeout", "60", path, NULL);
 		perror(CETD_BUILD "/cetvmm");
 		_exit(127);
 	}
@@ -49,22 +54,65 @@ pid_t guest_start(unsigned int vms, unsigned int vcpus, unsigned int count, int 
 	return pid;
 }
 
-int64_t guest_report(int fd)
+static uint64_t field(struct json_object *o, const char *name)
 {
-	static const char field[] = "\"general_protection\":";
+	struct json_object *v;
+
+	return json_object_object_get_ex(o, name, &v) ? json_object_get_int64(v) : 0;
+}
+
+static const char *field_string(struct json_object *o, const char *name)
+{
+	struct json_object *v;
+
+	return json_object_object_get_ex(o, name, &v) ? json_object_get_string(v) : "";
+}
+
+static void add_vcpu(struct json_object *vcpu, struct guest_counts *ret)
+{
+	struct json_object *faults, *f;
+
+	ret->vcpus++;
+	ret->gp += field(vcpu, "general_protection");
+	ret->last_rip = field(vcpu, "last_rip");
+	ret->last_ssp = field(vcpu, "last_ssp");
+	if (!json_object_object_get_ex(vcpu, "control_protection", &faults))
+		return;
+	for (size_t i = 0; i < json_object_array_length(faults); i++) {
+		f = json_object_array_get_idx(faults, i);
+		for (int kind = 0; kind < _CETD_KIND_MAX; kind++)
+			if (!strcmp(cetd_kind_to_string(kind), field_string(f, "kind")))
+				ret->cp[kind][field(f, "cpl") == 3] += field(f, "count");
+	}
+}
+
+int guest_counts(int fd, struct guest_counts *ret)
+{
 	_cleanup_(closep) int owned = fd;
 	_cleanup_(fclosep) FILE *f = fdopen(take_fd(&owned), "r");
 	_cleanup_(freep) char *line = NULL;
+	struct json_object *report, *vcpus;
 	size_t size = 0;
-	int64_t n = 0;
+	int r = -EIO;
 
-	if (!f || getline(&line, &size, f) < 0 || !strstr(line, "\"ok\":true,\"seconds\""))
+	memset(ret, 0, sizeof(*ret));
+	if (!f || getline(&line, &size, f) < 0)
 		return -EIO;
-	for (const char *p = line; (p = strstr(p, field)); n -= MSR_LOOP_CR4_FAULTS) {
-		p += strlen(field);
-		n += strtoll(p, NULL, 10);
+	report = json_tokener_parse(line);
+	if (report && field(report, "ok") && json_object_object_get_ex(report, "vcpus", &vcpus)) {
+		for (size_t i = 0; i < json_object_array_length(vcpus); i++, r = 0)
+			add_vcpu(json_object_array_get_idx(vcpus, i), ret);
 	}
-	return n;
+	json_object_put(report);
+	return r;
+}
+
+int64_t guest_report(int fd)
+{
+	struct guest_counts counts;
+	int r = guest_counts(fd, &counts);
+
+	return r < 0 ? r : (int64_t)(counts.gp - MSR_LOOP_CR4_FAULTS * counts.vcpus);
 }
 
 void guest_stop(pid_t pid)

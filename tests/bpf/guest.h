@@ -9,11 +9,22 @@
 /* Is /dev/kvm to be had? Otherwise errno says why not. */
 bool guest_possible(void);
 
-/* Start $BUILD/cetvmm with the msr-loop guest; the VMs stay until the child is ended. */
-pid_t guest_start(unsigned int vms, unsigned int vcpus, unsigned int count, int *ret_stdout);
+/* Start cetvmm with that guest; it ends with its guests. */
+pid_t guest_start(const char *guest, unsigned int vms, unsigned int vcpus, unsigned int count,
+		  int *ret_stdout);
 
-/* Read the child's JSON report: how many accesses to CET MSRs all its vCPUs did, by their own count. Blocks until
- * it has reported; -EIO where a guest failed. */
+/* What the vCPUs of a child did by their own count, summed. */
+struct guest_counts {
+	unsigned int vcpus;
+	uint64_t gp;	   /* #GP */
+	uint64_t cp[6][2]; /* #CP by enum cetd_kind and enum cetd_privilege */
+	uint64_t last_rip, last_ssp;
+};
+
+/* Read the child's report. Blocks until it has reported; -EIO where a guest failed. */
+int guest_counts(int fd, struct guest_counts *ret);
+
+/* Of msr-loop: how many accesses to CET MSRs, all of which fault where guests have no CET. */
 int64_t guest_report(int fd);
 
 /* End the child and reap it. */

@@ -2,6 +2,7 @@
 /* Live: real VMs come and go by /dev/kvm while discovery runs on a loop. One line a check. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -499,6 +500,50 @@ static void check_without_bpf(void)
 	wait_until(!find_child(&c));
 }
 
+/* In a PID namespace the kernel's ids mean other processes: nothing may be told. */
+static int test_in_pid_namespace(const struct child *c)
+{
+	struct cetd_sink sink = {.send = on_message};
+	struct discovery_params params = {.scan_interval_usec = USEC_PER_SEC};
+	unsigned int adds = seen.adds, removes = seen.removes;
+	struct discovery *d;
+
+	log_set_max_level(LOG_CRIT);
+	if (sd_event_new(&loop) < 0 || discovery_new(loop, &params, &sink, &d) < 0)
+		return 2;
+	seen.removed_key = 0;
+	discovery_nudge(d, CETD_KEY_TGID | (uint64_t)c->pid);
+	if (!run_for(QUIET_USEC) || seen.adds != adds || seen.removes != removes)
+		return 3;
+	discovery_free(d);
+	return seen.removed_key ? 4 : 0;
+}
+
+static void check_pid_namespace(const struct child *c)
+{
+	static const char name[] = "discovery: in a PID namespace no VM gets another's name";
+	int status = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		/* The namespace is that of the next process. */
+		if (unshare(CLONE_NEWPID) < 0)
+			_exit(77);
+		pid = fork();
+		if (pid == 0)
+			_exit(test_in_pid_namespace(c));
+		waitpid(pid, &status, 0);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 5);
+	}
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		printf("skip %s: it may not be made\n", name);
+	else
+		check(WIFEXITED(status) && WEXITSTATUS(status) == 0, name, "status %#x", status);
+}
+
 int main(int argc _unused_, char *argv[])
 {
 	struct cetd_sink sink = {.send = on_message};
@@ -530,6 +575,7 @@ int main(int argc _unused_, char *argv[])
 	test_nudge(d);
 	test_forged_uevent();
 	check_without_bpf();
+	check_pid_namespace(&early);
 	check(find_child(&early), "discovery: the first VM is still there", "lost");
 	child_kill(&early);
 	check(wait_until(seen.n == 0), "discovery: no VM is left", "%u left", seen.n);

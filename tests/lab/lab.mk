@@ -32,6 +32,17 @@ $(BUILD)/guest/%.bin: tests/lab/guest/%.S tests/lab/guest/guest.ld
 
 -include $(lab_vmm_obj:.o=.d) $(lab_guests:.bin=.d)
 
+## lab: boot kernels on emulated CET hardware and test guests, KVM and cetd there (KERNEL=, TEST=, CPUS=)
 .PHONY: lab
 lab: all lab-guests
 	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab run
+
+## lab-bench: what #CP, exits, CET MSRs and moves between CPUs cost, in instructions, on the lab's kernels
+.PHONY: lab-bench
+lab-bench: all lab-guests
+	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab bench
+
+## lab-shell: an interactive shell in the emulated host (KERNEL=debian-7)
+.PHONY: lab-shell
+lab-shell: all lab-guests
+	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab shell

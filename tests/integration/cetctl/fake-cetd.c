@@ -30,6 +30,17 @@ struct fake {
 	bool ends_monitor; /* the pipe is closed after the lines */
 };
 
+/* Snapshots may be odd on purpose: what is no array is an empty one. */
+static size_t length(const json_object *o)
+{
+	return json_object_is_type(o, json_type_array) ? json_object_array_length(o) : 0;
+}
+
+static json_object *at(const json_object *o, size_t i)
+{
+	return i < length(o) ? json_object_array_get_idx(o, i) : NULL;
+}
+
 static json_object *get(json_object *o, const char *key)
 {
 	json_object *v = NULL;
@@ -54,8 +65,8 @@ static int find(struct fake *f, const char *name, json_object **ret, sd_bus_erro
 	json_object *vms = get(f->snapshot, "vms"), *found = NULL;
 	char pid[32];
 
-	for (size_t i = 0; i < json_object_array_length(vms); i++) {
-		json_object *vm = json_object_array_get_idx(vms, i);
+	for (size_t i = 0; i < length(vms); i++) {
+		json_object *vm = at(vms, i);
 
 		snprintf(pid, sizeof(pid), "pid-%s", text(vm, "pid"));
 		if (!strcmp(text(vm, "id"), name)) {
@@ -85,7 +96,7 @@ static void bump(json_object *o, const char *key, uint64_t by)
 
 static void tick(struct fake *f)
 {
-	json_object *vm = json_object_array_get_idx(get(f->snapshot, "vms"), 0);
+	json_object *vm = at(get(f->snapshot, "vms"), 0);
 
 	bump(f->snapshot, "now_usec", 1000000);
 	bump(get(get(vm, "control_protection"), "endbranch"), "user", 10);
@@ -100,9 +111,11 @@ static char *describe(json_object *o)
 
 	json_object_deep_copy(o, &copy, NULL);
 	vms = get(copy, "vms");
-	for (size_t i = 0; vms && i < json_object_array_length(vms); i++) {
-		json_object_object_del(json_object_array_get_idx(vms, i), "faults");
-		json_object_object_del(json_object_array_get_idx(vms, i), "top_rips");
+	for (size_t i = 0; vms && i < length(vms); i++) {
+		if (!json_object_is_type(at(vms, i), json_type_object))
+			continue;
+		json_object_object_del(at(vms, i), "faults");
+		json_object_object_del(at(vms, i), "top_rips");
 	}
 	json_object_object_del(copy, "faults");
 	json_object_object_del(copy, "top_rips");
@@ -157,8 +170,8 @@ static int on_list(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	(void)error;
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "(sssuto)");
-	for (size_t i = 0; r >= 0 && i < json_object_array_length(vms); i++) {
-		json_object *vm = json_object_array_get_idx(vms, i);
+	for (size_t i = 0; r >= 0 && i < length(vms); i++) {
+		json_object *vm = at(vms, i);
 		char *path = NULL;
 
 		sd_bus_path_encode(CETD_BUS_VM_PREFIX, text(vm, "id"), &path);
@@ -230,8 +243,8 @@ static int reply_array(sd_bus_message *m, struct fake *f, const char *key, const
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', types);
 	array = get(vm, key);
-	for (size_t i = 0; r >= 0 && array && i < json_object_array_length(array) && i < max; i++) {
-		json_object *e = json_object_array_get_idx(array, i);
+	for (size_t i = 0; r >= 0 && array && i < length(array) && i < max; i++) {
+		json_object *e = at(array, i);
 
 		if (!strcmp(key, "faults"))
 			r = append_fault(reply, e);
@@ -312,6 +325,7 @@ static int get_property(sd_bus *bus, const char *path, const char *interface, co
 			sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
 	struct fake *f = userdata;
+	json_object *coverage = get(get(f->snapshot, "host"), "coverage");
 	int r;
 
 	(void)bus;
@@ -324,7 +338,9 @@ static int get_property(sd_bus *bus, const char *path, const char *interface, co
 		return sd_bus_message_append(reply, "b",
 					     json_object_get_boolean(get(f->snapshot, "replayed")));
 	r = sd_bus_message_open_container(reply, 'a', "(sss)");
-	json_object_object_foreach (get(get(f->snapshot, "host"), "coverage"), fact, v) {
+	if (!json_object_is_type(coverage, json_type_object))
+		return r < 0 ? r : sd_bus_message_close_container(reply);
+	json_object_object_foreach (coverage, fact, v) {
 		if (r >= 0)
 			r = sd_bus_message_append(reply, "(sss)", fact, text(v, "state"),
 						  text(v, "reason"));
@@ -372,7 +388,7 @@ static int find_vm(sd_bus *bus, const char *path, const char *interface, void *u
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct fake *f = userdata;
-	json_object *vm = json_object_array_get_idx(get(f->snapshot, "vms"), 0);
+	json_object *vm = at(get(f->snapshot, "vms"), 0);
 
 	(void)usec;
 	sd_bus_emit_signal(f->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "ControlProtection", "ssstb",
@@ -391,7 +407,7 @@ static void clone(json_object *snapshot, unsigned int n)
 		json_object *vm = NULL;
 		char name[32];
 
-		json_object_deep_copy(json_object_array_get_idx(vms, 0), &vm, NULL);
+		json_object_deep_copy(at(vms, 0), &vm, NULL);
 		snprintf(name, sizeof(name), "clone-%u", i);
 		json_object_object_add(vm, "id", json_object_new_string(name));
 		json_object_object_add(vm, "name", json_object_new_string(name));

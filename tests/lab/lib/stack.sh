@@ -3,10 +3,10 @@
 # The real daemon and what it needs, for the emulated host: programs of this machine with their libraries.
 # Sourced after common.sh.
 
-# stack_program ROOT PROGRAM [PLACE]: copy it and all libraries it names.
+# stack_program ROOT PROGRAM: copy it, stripped, and all libraries it names.
 stack_program() {
 	local library
-	install -D "$2" "$1/${3:-lab/bin/$(basename "$2")}"
+	install -Ds "$2" "$1/lab/bin/$(basename "$2")" || return 1
 	ldd "$2" 2>/dev/null | grep -oE '/[^ ]+' | sort -u | while read -r library; do
 		[ -e "$1/$library" ] || install -D "$(realpath "$library")" "$1/$library"
 	done

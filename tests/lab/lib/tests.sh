@@ -47,12 +47,19 @@ tests_stack() {
 	fi
 }
 
+# tests_bench: asked for by `lab bench` alone.
+tests_bench() { printf 'bench\t600\t/lab/tests/bench %s\n' "$(stack_class)"; }
+
 tests_last() {
 	printf 'kernel-log\t20\t/lab/tests/kernel-log\n'
 }
 
 # tests_list CPUS PATTERN
 tests_list() {
+	if [ "$2" = bench ]; then
+		tests_bench
+		return
+	fi
 	{
 		tests_guests "$1"
 		tests_selftests "$1"

@@ -60,7 +60,17 @@
 #define PORT_INJECT 0x5108 /* the VMM injects #CP with this error code */
 #define PORT_MIGRATE 0x5109 /* the VMM moves the whole state into a new VM and goes on there */
 #define PORT_FAULTS 0x510a /* this many more faults like the last PORT_FAULT, unreported ones */
-#define PORT_TICKS 0x510b /* TSC ticks of the last measured thing, PORT_NOTE's value its name */
+#define PORT_BENCH 0x510b /* the BENCH_... that the next PORT_TICKS is about */
+#define PORT_TICKS 0x510c
+
+#define BENCH_EMPTY 0 /* reading the TSC twice */
+#define BENCH_CPUID 1 /* an exit that KVM handles itself */
+#define BENCH_OUT 2 /* an exit to the VMM */
+#define BENCH_RDMSR 3 /* IA32_S_CET */
+#define BENCH_WRMSR 4 /* IA32_U_CET */
+#define BENCH_RDMSR_TRAPPED 5 /* IA32_INT_SSP_TAB, which KVM always intercepts */
+#define BENCH_CP 6 /* from the branch to the handler */
+#define BENCHES 7
 
 #define FEATURE_SHSTK 1
 #define FEATURE_IBT 2

@@ -27,6 +27,7 @@ static void usage(FILE *f)
 	      "  --expect LIST  also fail unless the reports match: 'cet' or 'no-cet', then as wanted\n"
 	      "                 'KIND@CPL=N' for #CP (those not named must be none), 'gp=N', 'ud=N'\n"
 	      "  --name NAME    name of this process and in the report\n"
+	      "  --bounce       move each vCPU to another CPU before it is run again\n"
 	      "  --rate         print rounds a second\n"
 	      "  --json         report as one JSON object\n"
 	      "  --verbose      print every report of the guest\n"
@@ -48,7 +49,7 @@ static bool parse_number(const char *text, uint64_t min, uint64_t max, uint64_t 
 }
 
 enum { OPT_VCPUS, OPT_VMS, OPT_COUNT, OPT_SECONDS, OPT_TIMEOUT, OPT_LINGER, OPT_NUMBERS,
-       OPT_NO_CET = OPT_NUMBERS, OPT_NAME, OPT_EXPECT, OPT_RATE, OPT_JSON, OPT_VERBOSE, OPT_HELP };
+       OPT_NO_CET = OPT_NUMBERS, OPT_NAME, OPT_EXPECT, OPT_BOUNCE, OPT_RATE, OPT_JSON, OPT_VERBOSE, OPT_HELP };
 
 static const struct option long_options[] = {
 	{ "vcpus", required_argument, NULL, OPT_VCPUS },
@@ -60,6 +61,7 @@ static const struct option long_options[] = {
 	{ "no-cet", no_argument, NULL, OPT_NO_CET },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "expect", required_argument, NULL, OPT_EXPECT },
+	{ "bounce", no_argument, NULL, OPT_BOUNCE },
 	{ "rate", no_argument, NULL, OPT_RATE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "verbose", no_argument, NULL, OPT_VERBOSE },
@@ -100,6 +102,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			if (!expect_valid(optarg))
 				return -EINVAL;
 			o->expect = optarg;
+			break;
+		case OPT_BOUNCE:
+			o->bounce = true;
 			break;
 		case OPT_RATE:
 			o->rate = true;

@@ -87,8 +87,10 @@ static void print_vcpu_json(const struct vcpu *v)
 	       ",\"other_exceptions\":%" PRIu64 ",\"rounds\":%" PRIu64 ",\"checks\":%" PRIu64
 	       ",\"migrations\":%" PRIu64 ",\"injected\":%" PRIu64,
 	       r->gp, r->ud, r->other, r->rounds, r->checks, r->migrations, r->injected);
-	printf(",\"last_rip\":%" PRIu64 ",\"last_ssp\":%" PRIu64 ",\"ticks\":%" PRIu64, r->last_rip,
-	       r->last_ssp, r->ticks);
+	printf(",\"last_rip\":%" PRIu64 ",\"last_ssp\":%" PRIu64 ",\"ticks\":[", r->last_rip, r->last_ssp);
+	for (unsigned int i = 0; i < BENCHES; i++)
+		printf("%s%u", i ? "," : "", r->ticks[i]);
+	printf("]");
 	if (r->failed_line)
 		printf(",\"failed_line\":%u", r->failed_line);
 	if (r->why[0]) {

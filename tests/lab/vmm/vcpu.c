@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "vmm.h"
 
@@ -137,8 +139,12 @@ static int handle_report(struct vcpu *v, uint16_t port, uint32_t value)
 	case PORT_NOTE:
 		r->note = value;
 		return 0;
+	case PORT_BENCH:
+		r->bench = value;
+		return 0;
 	case PORT_TICKS:
-		r->ticks = value;
+		if (r->bench < BENCHES)
+			r->ticks[r->bench] = value;
 		return 0;
 	case PORT_CHECK_MSR:
 		return check_msr(v);
@@ -187,11 +193,24 @@ static int unexpected_exit(struct vcpu *v)
 	return -EPROTO;
 }
 
+/* Go to the next CPU that this process may use: the vCPU's VMCS has to be loaded there. */
+static void bounce(struct vcpu *v)
+{
+	cpu_set_t set;
+
+	v->cpu = (v->cpu + 1) % sysconf(_SC_NPROCESSORS_ONLN);
+	CPU_ZERO(&set);
+	CPU_SET(v->cpu, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
 int vcpu_run(struct vcpu *v)
 {
 	int r = 0;
 
 	while (!v->report.is_done && r >= 0) {
+		if (v->vm->options->bounce)
+			bounce(v);
 		if (ioctl(v->fd, KVM_RUN, 0) < 0) {
 			if (errno == EINTR)
 				continue;

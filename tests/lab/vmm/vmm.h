@@ -22,7 +22,7 @@ struct options {
 	unsigned int vcpus, vms;
 	uint64_t count;
 	unsigned int seconds, linger_seconds, timeout_seconds;
-	bool no_cet, json, rate, verbose;
+	bool no_cet, json, rate, verbose, bounce;
 };
 
 /* What one vCPU's guest said, plus what the VMM found when asked to compare. */
@@ -30,8 +30,8 @@ struct report {
 	uint64_t cp[CP_KINDS][4]; /* #CP by kind and CPL */
 	uint64_t gp, ud, other;
 	uint64_t last_rip, last_ssp, rounds, checks, migrations, injected;
-	uint32_t last_fault, features, note, ticks_name;
-	uint64_t ticks;
+	uint32_t last_fault, features, note, bench;
+	uint32_t ticks[BENCHES];
 	bool is_done;
 	uint32_t failed_line; /* of the guest's source; 0 means success */
 	char why[160]; /* of a failure that the VMM found */
@@ -43,6 +43,7 @@ struct vcpu {
 	int fd;
 	struct kvm_run *run;
 	size_t run_bytes;
+	unsigned int cpu; /* of --bounce */
 	struct report report;
 };
 

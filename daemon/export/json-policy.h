@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Policies as JSON: of the host and of each VM. */
+#pragma once
+
+#include <json-c/json.h>
+
+#include "policy/ledger.h"
+
+/* What is in force on the whole: files, number of rules and overrides. NULL (JSON null) without any. */
+struct json_object *json_from_ledger(const struct ledger *l);
+
+/*
+ * Each setting with its value, effect, source, rule, reason, advice and end. NULL (JSON null) where there are
+ * neither rules nor overrides.
+ */
+struct json_object *json_from_policy(const struct ledger *l, const struct vm *vm);

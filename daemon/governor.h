@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Policies at work: reads the rules, evaluates each VM when something about it, the rules or the time changes,
+ * and tells of what is different. Part of the composition root; logging.
+ */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "policy/ledger.h"
+
+struct governor;
+
+/* Told after a verdict changed, also the first of a VM; may be NULL. */
+typedef void (*governor_changed_t)(void *userdata, const struct vm *vm,
+				   const struct policy_verdict *verdict);
+
+int governor_new(sd_event *event, const struct model *model, governor_changed_t changed,
+		 void *userdata, struct governor **ret);
+struct governor *governor_free(struct governor *g);
+
+/* Read the rules of a directory without putting them in force: NULL where there is none and none has to be.
+ * Quiet; errors with *ret_message, to be freed. */
+int governor_read(const char *dir, struct policy_set **ret, char **ret_message);
+
+/* Put rules in force, NULL for none, and evaluate every VM. Takes set over. */
+void governor_set_rules(struct governor *g, const char *dir, struct policy_set *set);
+
+void governor_vm_changed(struct governor *g, const struct vm *vm);
+void governor_vm_removed(struct governor *g, const struct vm *vm);
+
+/* After an override was set or cleared, or the host changed. */
+void governor_evaluate(struct governor *g);
+
+/* What is in force, for views and for overrides. */
+struct ledger *governor_get_ledger(struct governor *g);

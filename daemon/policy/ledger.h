@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What is in force: the rules, the overrides and each VM's verdict. Quiet; no clock, no I/O. Times are
+ * CLOCK_REALTIME in microseconds, as overrides outlive a boot.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/policy.h"
+
+struct ledger;
+
+/* Without rules and overrides. -ENOMEM. */
+int ledger_new(struct ledger **ret);
+struct ledger *ledger_free(struct ledger *l);
+
+/* The rules from now on; owned by the ledger, NULL for none. Verdicts change by ledger_update() only: call it
+ * for every VM. */
+void ledger_set_rules(struct ledger *l, struct policy_set *set);
+const struct policy_set *ledger_get_rules(const struct ledger *l);
+
+/* Evaluate. 1 and the verdict if it differs from the one before or is the VM's first, 0 and it if it does not;
+ * -ENOMEM. The pointer is good until the VM is removed. */
+int ledger_update(struct ledger *l, const struct vm *vm, uint64_t now_usec,
+		  const struct policy_verdict **ret);
+const struct policy_verdict *ledger_find(const struct ledger *l, uint64_t key);
+
+/* The overrides of the VM stay: it may come back under its id. */
+void ledger_remove(struct ledger *l, uint64_t key);
+
+/* A VM's override, by the VM's id. Add or change: until_usec 0 is without end; -ENOMEM. */
+int ledger_override(struct ledger *l, const char *id, const struct policy_values *values,
+		    uint64_t until_usec, bool is_persistent);
+const struct policy_override *ledger_find_override(const struct ledger *l, const char *id);
+
+/* Drop settings, a bit each; true if there was one of them. */
+bool ledger_clear_override(struct ledger *l, const char *id, uint32_t settings);
+
+/* Walk the overrides: start with NULL, ends with NULL. */
+const struct policy_override *ledger_next_override(const struct ledger *l, const char *after_id,
+						   const char **ret_id);
+
+/* Drop what has ended by now; how many overrides lost something. */
+unsigned int ledger_expire(struct ledger *l, uint64_t now_usec);
+
+/* When the next override ends; 0: none will. */
+uint64_t ledger_next_usec(const struct ledger *l);
+
+/* No rules, no overrides: nothing is as it would not be without policies. */
+bool ledger_is_empty(const struct ledger *l);
+unsigned int ledger_count_overrides(const struct ledger *l);
