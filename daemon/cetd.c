@@ -11,6 +11,7 @@
 
 #include "cetd/names.h"
 
+#include "enforcement.h"
 #include "export/bus.h"
 #include "export/http.h"
 #include "export/landing.h"
@@ -18,10 +19,10 @@
 #include "export/metrics.h"
 #include "governor.h"
 #include "options.h"
+#include "release.h"
 #include "settings.h"
 #include "source/recording.h"
 #include "source/source.h"
-#include "util/bpffs.h"
 #include "util/log.h"
 
 /* Faults are sampled always, the rest only while somebody watches or records. */
@@ -38,6 +39,7 @@ struct cetd {
 	struct model *model;
 	struct policy_set *rules; /* read, not yet in force */
 	struct governor *governor;
+	struct enforcement *enforcement;
 	struct events *events;
 	struct discovery *discovery;
 	struct recorder *recorder;
@@ -110,6 +112,8 @@ static void on_vm_removed(void *userdata, const struct vm *vm)
 	if (c->bus)
 		bus_vm_removed(c->bus, vm);
 	governor_vm_removed(c->governor, vm);
+	if (c->enforcement)
+		enforcement_forget(c->enforcement, vm);
 }
 
 static void on_event(void *userdata, const struct vm *vm, const struct cetd_event *e)
@@ -135,6 +139,14 @@ static void on_settled(void *userdata)
 
 	if (c->bus)
 		bus_settled(c->bus);
+}
+
+static void on_verdict(void *userdata, const struct vm *vm, const struct policy_verdict *verdict)
+{
+	struct cetd *c = userdata;
+
+	if (c->enforcement)
+		enforcement_apply(c->enforcement, vm, verdict);
 }
 
 static int before_vm_remove(void *userdata, uint64_t key)
@@ -423,6 +435,12 @@ static enum cetd_exit start_live(struct cetd *c)
 		.before_remove = before_vm_remove,
 		.userdata = c,
 	};
+	const struct enforcement_params enforcement = {
+		.pin_dir = c->options.pin_dir,
+		.max_vms = c->settings.max_vms,
+		.lease_sec = c->settings.policy_lease_sec,
+		.is_dry_run = c->options.dry_run,
+	};
 	const struct cetd_sink sink = {on_message, c};
 	struct cetd_host host = {};
 	struct cetd_message message = {CETD_MESSAGE_HOST, sizeof(host), 0, &host};
@@ -437,6 +455,9 @@ static enum cetd_exit start_live(struct cetd *c)
 			log_error("%s -> %s", host.causes[i].text, host.causes[i].advice);
 		return CETD_EXIT_UNSUPPORTED;
 	}
+	r = enforcement_new(c->event, c->model, &enforcement, &host, &c->enforcement);
+	if (r < 0)
+		return CETD_EXIT_FAILURE;
 	log_host(&host);
 	cmd_set_monitored(c, false);
 	sd_event_now(c->event, CLOCK_MONOTONIC, &now_usec);
@@ -473,7 +494,7 @@ static enum cetd_exit start(struct cetd *c)
 		log_error_errno(r, "Failed to set up the registry: %m");
 		return CETD_EXIT_FAILURE;
 	}
-	if (governor_new(c->event, c->model, NULL, NULL, &c->governor) < 0)
+	if (governor_new(c->event, c->model, on_verdict, c, &c->governor) < 0)
 		return CETD_EXIT_FAILURE;
 	governor_set_rules(c->governor, c->settings.policy_dir, take_ptr(c->rules));
 	c->ctx.ledger = governor_get_ledger(c->governor);
@@ -494,29 +515,6 @@ static enum cetd_exit start(struct cetd *c)
 	return r < 0 ? CETD_EXIT_NO_BUS : CETD_EXIT_OK;
 }
 
-/* For a host that is to be as if cetd had never run. Not while one runs: its maps would be nobody's. */
-static enum cetd_exit release(const char *dir)
-{
-	_cleanup_(closep) int fd = -1;
-	int r;
-
-	r = access(dir, F_OK) < 0 ? -errno : bpffs_claim(dir, &fd);
-	if (r >= 0)
-		r = bpffs_remove(dir);
-	if (r == -ENOENT) {
-		log_info("There is no %s: nothing was kept", dir);
-		return CETD_EXIT_OK;
-	}
-	if (r == -EBUSY)
-		log_error("A cetd that runs keeps its counters in %s: stop it first", dir);
-	else if (r < 0)
-		log_error_errno(r, "Failed to remove %s: %m", dir);
-	if (r < 0)
-		return CETD_EXIT_FAILURE;
-	log_info("Removed %s with %d pins: no program of cetd's is attached any more", dir, r);
-	return CETD_EXIT_OK;
-}
-
 static void stop(struct cetd *c)
 {
 	c->bus = bus_free(c->bus);
@@ -525,6 +523,7 @@ static void stop(struct cetd *c)
 	c->replay = replay_free(c->replay);
 	c->events = events_free(c->events);
 	c->recorder = recorder_free(c->recorder);
+	c->enforcement = enforcement_free(c->enforcement);
 	c->governor = governor_free(c->governor);
 	c->rules = policy_set_free(c->rules);
 	c->model = model_free(c->model);
@@ -548,7 +547,7 @@ int main(int argc, char *argv[])
 	}
 
 	if (c.options.release)
-		return release(c.options.pin_dir);
+		return release_pins(c.options.pin_dir) < 0 ? CETD_EXIT_FAILURE : CETD_EXIT_OK;
 	code = start(&c);
 	if (code == CETD_EXIT_OK && !c.options.check_config) {
 		sd_notify(false, "READY=1\nSTATUS=Watching");

@@ -14,6 +14,7 @@
 enum {
 	OPT_BUS = 256,
 	OPT_CHECK_CONFIG,
+	OPT_DRY_RUN,
 	OPT_EXIT_AFTER_REPLAY,
 	OPT_HELP_CONFIG,
 	OPT_LOG_LEVEL,
@@ -30,6 +31,7 @@ static const struct option long_options[] = {
 	{"bus", required_argument, NULL, OPT_BUS},
 	{"check-config", no_argument, NULL, OPT_CHECK_CONFIG},
 	{"config", required_argument, NULL, 'c'},
+	{"dry-run", no_argument, NULL, OPT_DRY_RUN},
 	{"exit-after-replay", no_argument, NULL, OPT_EXIT_AFTER_REPLAY},
 	{"help", no_argument, NULL, 'h'},
 	{"help-config", no_argument, NULL, OPT_HELP_CONFIG},
@@ -54,6 +56,7 @@ static void print_help(void)
 	       ", if it exists)\n"
 	       "      --check-config        read the configuration, say what is wrong, exit\n"
 	       "      --help-config         list the keys of the configuration\n"
+	       "      --dry-run             enforce no policy, log what would be done\n"
 	       "      --bus BUS             \"system\" (default), \"user\", \"none\" or a D-Bus "
 	       "address\n"
 	       "      --metrics ADDRESS     where to serve metrics, instead of metrics.listen\n"
@@ -179,6 +182,9 @@ enum options_verdict options_parse(int argc, char *argv[], struct options *ret)
 			break;
 		case OPT_METRICS:
 			o.metrics = optarg;
+			break;
+		case OPT_DRY_RUN:
+			o.dry_run = true;
 			break;
 		case OPT_PIN_DIR:
 			o.pin_dir = strcmp(optarg, "none") ? optarg : NULL;

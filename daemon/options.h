@@ -34,6 +34,7 @@ struct options {
 	bool check_config;
 	bool exit_after_replay;
 	const char *pin_dir; /* in bpffs; NULL: pin nothing */
+	bool dry_run;	     /* enforce nothing, say what would be */
 	bool release;	     /* remove the pins, and that is all */
 };
 

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Verdicts in, effects out. What is pinned goes on when this ends. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cetd/names.h"
+
+#include "enforcement.h"
+#include "model/model.h"
+#include "source/source.h"
+#include "util/log.h"
+
+struct enforcement {
+	const struct model *model;
+	struct enforcer *enforcer; /* NULL: this kernel has no hook */
+	sd_event_source *lease;
+	uint32_t lease_sec;
+};
+
+int enforcement_pin_dir(const char *pin_dir, char *ret, size_t size)
+{
+	int n = snprintf(ret, size, "%s-policy", pin_dir);
+
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static void on_storm(void *userdata, const struct cetd_storm *s)
+{
+	const struct enforcement *e = userdata;
+	const struct vm *vm = model_find_key(e->model, s->key);
+	const char *id = vm ? vm->identity.id : "of an unknown id";
+
+	if (s->type == CETD_STORM_STARTED)
+		log_warning("VM %s: #CP come faster than rate %u allows (%s, mode %s)", id, s->rate,
+			    cetd_then_to_string(s->then), cetd_mode_to_string(s->mode));
+	else
+		log_notice("VM %s: the storm of #CP of rate %u was over", id, s->rate);
+}
+
+/* Well before the lease ends. */
+static int on_lease(sd_event_source *s, uint64_t usec _unused_, void *userdata)
+{
+	struct enforcement *e = userdata;
+	int r;
+
+	e->enforcer->ops->set_lease(e->enforcer, now_ns() + e->lease_sec * NSEC_PER_SEC);
+	r = sd_event_source_set_time_relative(s, e->lease_sec * USEC_PER_SEC / 3);
+	return r < 0 ? r : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+static int start_lease(struct enforcement *e, sd_event *event)
+{
+	uint64_t lapsed = e->enforcer->ops->get_lapsed(e->enforcer);
+
+	if (lapsed)
+		log_notice("%llu #CP were delivered without a policy, as no cetd had renewed the "
+			   "lease",
+			   (unsigned long long)lapsed);
+	if (!e->lease_sec) {
+		e->enforcer->ops->set_lease(e->enforcer, 0);
+		return 0;
+	}
+	return sd_event_add_time_relative(event, &e->lease, CLOCK_MONOTONIC, 0, 0, on_lease, e);
+}
+
+static int start_kernel(struct enforcement *e, sd_event *event,
+			const struct enforcement_params *params, struct cetd_host *host)
+{
+	char dir[ENFORCEMENT_PIN_DIR_SIZE];
+	const struct enforce_params kernel = {
+		.pin_dir = params->pin_dir ? dir : NULL,
+		.max_vms = params->max_vms,
+		.storm = on_storm,
+		.userdata = e,
+	};
+	int r = 0;
+
+	if (params->pin_dir)
+		r = enforcement_pin_dir(params->pin_dir, dir, sizeof(dir));
+	if (r >= 0)
+		r = enforce_kernel_new(event, &kernel, &e->enforcer);
+	if (r < 0) {
+		host_set_fact(host, CETD_FACT_ENFORCEMENT, CETD_COVERAGE_UNOBSERVABLE,
+			      r == -EBUSY ? "another program has the kernel's kvm_cet_ops hook"
+					  : "the kernel's kvm_cet_ops hook cannot be used: %s",
+			      strerror(-r));
+		return 0;
+	}
+	host_set_fact(host, CETD_FACT_ENFORCEMENT, CETD_COVERAGE_OBSERVED,
+		      "policies are enforced by the kernel's kvm_cet_ops hook");
+	return start_lease(e, event);
+}
+
+int enforcement_new(sd_event *event, const struct model *model,
+		    const struct enforcement_params *params, struct cetd_host *host,
+		    struct enforcement **ret)
+{
+	struct enforcement *e = calloc(1, sizeof(*e));
+	int r = 0;
+
+	if (!e)
+		return log_error_errno(-ENOMEM, "Failed to set up enforcement: %m");
+	*e = (struct enforcement){.model = model, .lease_sec = params->lease_sec};
+	if (params->is_dry_run)
+		r = enforce_dry_run_new(&e->enforcer);
+	else if (host->facts[CETD_FACT_ENFORCEMENT].state != CETD_COVERAGE_UNOBSERVABLE)
+		r = start_kernel(e, event, params, host);
+	if (r < 0) {
+		enforcement_free(e);
+		return log_error_errno(r, "Failed to set up enforcement: %m");
+	}
+	*ret = e;
+	return 0;
+}
+
+struct enforcement *enforcement_free(struct enforcement *e)
+{
+	if (!e)
+		return NULL;
+	sd_event_source_disable_unref(e->lease);
+	enforcer_free(e->enforcer);
+	free(e);
+	return NULL;
+}
+
+/* A VM of which nothing but events is known is judged when it has a name: what an earlier daemon put in force for
+ * it holds until then. */
+void enforcement_apply(struct enforcement *e, const struct vm *vm,
+		       const struct policy_verdict *verdict)
+{
+	struct cetd_policy previous, policy;
+	const struct enforcer_ops *ops;
+	uint64_t key = vm->identity.key;
+	bool is_plain = policy_verdict_is_plain(verdict);
+	int r;
+
+	if (!e->enforcer || vm->is_provisional || key & CETD_KEY_TGID)
+		return;
+	ops = e->enforcer->ops;
+	r = ops->get_policy(e->enforcer, key, &previous);
+	if (r == -ENOENT && is_plain)
+		return;
+	policy_verdict_to_kernel(verdict, r < 0 ? NULL : &previous, &policy);
+	if (r >= 0 && !is_plain && !memcmp(&previous, &policy, sizeof(policy)))
+		return;
+	r = ops->apply(e->enforcer, key, is_plain ? NULL : &policy);
+	if (r == -EOPNOTSUPP)
+		log_debug("VM %s has no vCPU with CET: its policy has nothing to do",
+			  vm->identity.id);
+	else if (r < 0)
+		log_error_errno(r, "Failed to put the policy of VM %s in force: %m",
+				vm->identity.id);
+	else
+		log_info("VM %s: %s", vm->identity.id,
+			 is_plain ? "no policy any more" : "policy in force in the kernel");
+}
+
+void enforcement_forget(struct enforcement *e, const struct vm *vm)
+{
+	struct cetd_policy policy;
+	uint64_t key = vm->identity.key;
+
+	if (!e->enforcer || key & CETD_KEY_TGID ||
+	    e->enforcer->ops->get_policy(e->enforcer, key, &policy) < 0)
+		return;
+	e->enforcer->ops->apply(e->enforcer, key, NULL);
+}
+
+int enforcement_get_state(struct enforcement *e, uint64_t key, struct cetd_policy_state *ret)
+{
+	return e->enforcer ? e->enforcer->ops->get_state(e->enforcer, key, ret) : -ENOENT;
+}
