@@ -165,14 +165,29 @@ void enforcement_apply(struct enforcement *e, const struct vm *vm,
 			 is_plain ? "no policy any more" : "policy in force in the kernel");
 }
 
+static void log_state(const struct vm *vm, const struct cetd_policy_state *s)
+{
+	const __u64 *would = s->decision[0], *did = s->decision[1];
+
+	log_info("VM %s: of its #CP, %llu would have been delivered at once, %llu delayed, %llu "
+		 "suppressed; %llu, %llu and %llu were; %llu ms of delay, %llu storms",
+		 vm->identity.id, would[CETD_ACTION_DELIVER], would[CETD_ACTION_DELAY],
+		 would[CETD_ACTION_SUPPRESS], did[CETD_ACTION_DELIVER], did[CETD_ACTION_DELAY],
+		 did[CETD_ACTION_SUPPRESS], s->delayed_ns / NSEC_PER_MSEC,
+		 s->storms[0][CETD_THEN_THROTTLE] + s->storms[1][CETD_THEN_THROTTLE]);
+}
+
 void enforcement_forget(struct enforcement *e, const struct vm *vm)
 {
+	struct cetd_policy_state state;
 	struct cetd_policy policy;
 	uint64_t key = vm->identity.key;
 
 	if (!e->enforcer || key & CETD_KEY_TGID ||
 	    e->enforcer->ops->get_policy(e->enforcer, key, &policy) < 0)
 		return;
+	if (enforcement_get_state(e, key, &state) >= 0)
+		log_state(vm, &state);
 	e->enforcer->ops->apply(e->enforcer, key, NULL);
 }
 
