@@ -440,6 +440,7 @@ static enum cetd_exit start_live(struct cetd *c)
 		.max_vms = c->settings.max_vms,
 		.lease_sec = c->settings.policy_lease_sec,
 		.is_dry_run = c->options.dry_run,
+		.is_wanted = !ledger_is_empty(governor_get_ledger(c->governor)),
 	};
 	const struct cetd_sink sink = {on_message, c};
 	struct cetd_host host = {};

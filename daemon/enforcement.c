@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cetd/names.h"
 
@@ -15,8 +16,11 @@
 struct enforcement {
 	const struct model *model;
 	struct enforcer *enforcer; /* NULL: this kernel has no hook */
+	sd_event *event;
 	sd_event_source *lease;
-	uint32_t lease_sec;
+	struct enforcement_params params;
+	char pin_dir[ENFORCEMENT_PIN_DIR_SIZE]; /* of policies */
+	bool has_hook;
 };
 
 int enforcement_pin_dir(const char *pin_dir, char *ret, size_t size)
@@ -53,12 +57,12 @@ static int on_lease(sd_event_source *s, uint64_t usec _unused_, void *userdata)
 	struct enforcement *e = userdata;
 	int r;
 
-	e->enforcer->ops->set_lease(e->enforcer, now_ns() + e->lease_sec * NSEC_PER_SEC);
-	r = sd_event_source_set_time_relative(s, e->lease_sec * USEC_PER_SEC / 3);
+	e->enforcer->ops->set_lease(e->enforcer, now_ns() + e->params.lease_sec * NSEC_PER_SEC);
+	r = sd_event_source_set_time_relative(s, e->params.lease_sec * USEC_PER_SEC / 3);
 	return r < 0 ? r : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
-static int start_lease(struct enforcement *e, sd_event *event)
+static int start_lease(struct enforcement *e)
 {
 	uint64_t lapsed = e->enforcer->ops->get_lapsed(e->enforcer);
 
@@ -66,39 +70,49 @@ static int start_lease(struct enforcement *e, sd_event *event)
 		log_notice("%llu #CP were delivered without a policy, as no cetd had renewed the "
 			   "lease",
 			   (unsigned long long)lapsed);
-	if (!e->lease_sec) {
+	if (!e->params.lease_sec) {
 		e->enforcer->ops->set_lease(e->enforcer, 0);
 		return 0;
 	}
-	return sd_event_add_time_relative(event, &e->lease, CLOCK_MONOTONIC, 0, 0, on_lease, e);
+	return sd_event_add_time_relative(e->event, &e->lease, CLOCK_MONOTONIC, 0, 0, on_lease, e);
 }
 
-static int start_kernel(struct enforcement *e, sd_event *event,
-			const struct enforcement_params *params, struct cetd_host *host)
+/* Once: what failed is not tried again. */
+static int start_kernel(struct enforcement *e)
 {
-	char dir[ENFORCEMENT_PIN_DIR_SIZE];
 	const struct enforce_params kernel = {
-		.pin_dir = params->pin_dir ? dir : NULL,
-		.max_vms = params->max_vms,
+		.pin_dir = e->params.pin_dir ? e->pin_dir : NULL,
+		.max_vms = e->params.max_vms,
 		.storm = on_storm,
 		.userdata = e,
 	};
-	int r = 0;
+	int r;
 
-	if (params->pin_dir)
-		r = enforcement_pin_dir(params->pin_dir, dir, sizeof(dir));
+	e->has_hook = false;
+	r = enforce_kernel_new(e->event, &kernel, &e->enforcer);
 	if (r >= 0)
-		r = enforce_kernel_new(event, &kernel, &e->enforcer);
-	if (r < 0) {
+		r = start_lease(e);
+	return r;
+}
+
+static void start_at_once(struct enforcement *e, struct cetd_host *host)
+{
+	int r = start_kernel(e);
+
+	if (r == -EBUSY)
 		host_set_fact(host, CETD_FACT_ENFORCEMENT, CETD_COVERAGE_UNOBSERVABLE,
-			      r == -EBUSY ? "another program has the kernel's kvm_cet_ops hook"
-					  : "the kernel's kvm_cet_ops hook cannot be used: %s",
-			      strerror(-r));
-		return 0;
-	}
-	host_set_fact(host, CETD_FACT_ENFORCEMENT, CETD_COVERAGE_OBSERVED,
-		      "policies are enforced by the kernel's kvm_cet_ops hook");
-	return start_lease(e, event);
+			      "another program has the kernel's kvm_cet_ops hook");
+	else if (r < 0)
+		host_set_fact(host, CETD_FACT_ENFORCEMENT, CETD_COVERAGE_UNOBSERVABLE,
+			      "the kernel's kvm_cet_ops hook cannot be used: %s", strerror(-r));
+	else
+		host_set_fact(host, CETD_FACT_ENFORCEMENT, CETD_COVERAGE_OBSERVED,
+			      "policies are enforced by the kernel's kvm_cet_ops hook");
+}
+
+static bool has_pins(const struct enforcement *e)
+{
+	return e->params.pin_dir && access(e->pin_dir, F_OK) == 0;
 }
 
 int enforcement_new(sd_event *event, const struct model *model,
@@ -110,15 +124,21 @@ int enforcement_new(sd_event *event, const struct model *model,
 
 	if (!e)
 		return log_error_errno(-ENOMEM, "Failed to set up enforcement: %m");
-	*e = (struct enforcement){.model = model, .lease_sec = params->lease_sec};
-	if (params->is_dry_run)
+	e->model = model;
+	e->event = sd_event_ref(event);
+	e->params = *params;
+	if (params->pin_dir)
+		r = enforcement_pin_dir(params->pin_dir, e->pin_dir, sizeof(e->pin_dir));
+	if (r >= 0 && params->is_dry_run)
 		r = enforce_dry_run_new(&e->enforcer);
-	else if (host->facts[CETD_FACT_ENFORCEMENT].state != CETD_COVERAGE_UNOBSERVABLE)
-		r = start_kernel(e, event, params, host);
 	if (r < 0) {
 		enforcement_free(e);
 		return log_error_errno(r, "Failed to set up enforcement: %m");
 	}
+	e->has_hook = !params->is_dry_run && host->facts[CETD_FACT_ENFORCEMENT].state !=
+						     CETD_COVERAGE_UNOBSERVABLE;
+	if (e->has_hook && (params->is_wanted || has_pins(e)))
+		start_at_once(e, host);
 	*ret = e;
 	return 0;
 }
@@ -129,6 +149,7 @@ struct enforcement *enforcement_free(struct enforcement *e)
 		return NULL;
 	sd_event_source_disable_unref(e->lease);
 	enforcer_free(e->enforcer);
+	sd_event_unref(e->event);
 	free(e);
 	return NULL;
 }
@@ -144,7 +165,11 @@ void enforcement_apply(struct enforcement *e, const struct vm *vm,
 	bool is_plain = policy_verdict_is_plain(verdict);
 	int r;
 
-	if (!e->enforcer || vm->is_provisional || key & CETD_KEY_TGID)
+	if (vm->is_provisional || key & CETD_KEY_TGID)
+		return;
+	if (!e->enforcer && e->has_hook && !is_plain)
+		start_kernel(e);
+	if (!e->enforcer)
 		return;
 	ops = e->enforcer->ops;
 	r = ops->get_policy(e->enforcer, key, &previous);

@@ -20,6 +20,7 @@ struct enforcement_params {
 	uint32_t max_vms;
 	uint32_t lease_sec; /* 0: none */
 	bool is_dry_run;
+	bool is_wanted; /* there are rules: be ready before the first VM is judged */
 };
 
 #define ENFORCEMENT_PIN_DIR_SIZE PATH_MAX
@@ -27,7 +28,8 @@ struct enforcement_params {
 /* Where policies are pinned, if counters are in pin_dir. -ENAMETOOLONG. */
 int enforcement_pin_dir(const char *pin_dir, char *ret, size_t size);
 
-/* Where the kernel has no hook nothing is enforced, and no failure. Sets the fact `enforcement` of host where it
+/* Where the kernel has no hook nothing is enforced, and no failure. Where no rule and no pinned policy wants the
+ * hook, it is left alone until a verdict does. Sets the fact `enforcement` of host where it
  * is another than it says. */
 int enforcement_new(sd_event *event, const struct model *model,
 		    const struct enforcement_params *params, struct cetd_host *host,

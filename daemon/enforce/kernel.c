@@ -135,6 +135,37 @@ static int on_storms(sd_event_source *s _unused_, int fd _unused_, uint32_t reve
 	return 0;
 }
 
+#define VERIFIER_LOG_BYTES 65536
+#define BPF_LOG_STATS 4 /* include/linux/bpf_verifier.h: what is wrong and how much it was, not each step */
+
+/* What the verifier found wrong, if it was that. */
+static void log_verifier(const char *text)
+{
+	char line[512];
+
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n') {
+		snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\n"), text);
+		log_warning("Verifier: %s", line);
+	}
+}
+
+static int kernel_load_object(struct kernel *k)
+{
+	_cleanup_(freep) char *text = calloc(1, VERIFIER_LOG_BYTES);
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	/* libbpf would try once more with every step in the log, which takes its time. */
+	bpf_program__set_log_level(k->skel->progs.cp, BPF_LOG_STATS);
+	bpf_program__set_log_buf(k->skel->progs.cp, text, VERIFIER_LOG_BYTES);
+	r = policy_bpf__load(k->skel);
+	bpf_program__set_log_buf(k->skel->progs.cp, NULL, 0);
+	if (r < 0)
+		log_verifier(text);
+	return r;
+}
+
 /* With the programs, or without them where they run already. */
 static int kernel_load(struct kernel *k, const struct enforce_params *params, bool has_maps,
 		       bool has_programs)
@@ -153,7 +184,7 @@ static int kernel_load(struct kernel *k, const struct enforce_params *params, bo
 	bpf_map__set_max_entries(k->skel->maps.states, params->max_vms);
 	r = has_maps ? layout_reuse_maps(params->pin_dir, k->skel->obj) : 0;
 	if (r >= 0)
-		r = policy_bpf__load(k->skel);
+		r = kernel_load_object(k);
 	if (r < 0) {
 		policy_bpf__destroy(k->skel);
 		k->skel = NULL;
