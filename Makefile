@@ -97,9 +97,13 @@ $(BUILD)/%.bpf.o: bpf/%.bpf.c $(BUILD)/vmlinux.h
 		-Wall -Wextra $(WERROR) -MMD -MP -MF $(BUILD)/$*.bpf.d -MT $@ -c -o $@.tmp $<
 	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm $@.tmp
 
+# bpftool may be newer than libbpf, and then fills in a field of maps that libbpf does not know: cetd attaches its
+# struct_ops itself.
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf >$@.tmp && mv $@.tmp $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf >$@.tmp
+	$(Q)sed -i '/map->link = /d; s/map_skel_sz = [0-9][0-9]*/map_skel_sz = sizeof(struct bpf_map_skeleton)/' $@.tmp
+	$(Q)mv $@.tmp $@
 
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcetd.a
 	$(call say,LD,$@)

@@ -11,6 +11,7 @@
 
 #include "cetd/names.h"
 
+#include "enforcement.h"
 #include "export/bus.h"
 #include "export/http.h"
 #include "export/landing.h"
@@ -18,6 +19,7 @@
 #include "export/metrics.h"
 #include "governor.h"
 #include "options.h"
+#include "release.h"
 #include "settings.h"
 #include "source/recording.h"
 #include "source/source.h"
@@ -37,6 +39,7 @@ struct cetd {
 	struct model *model;
 	struct policy_set *rules; /* read, not yet in force */
 	struct governor *governor;
+	struct enforcement *enforcement;
 	struct events *events;
 	struct discovery *discovery;
 	struct recorder *recorder;
@@ -109,6 +112,8 @@ static void on_vm_removed(void *userdata, const struct vm *vm)
 	if (c->bus)
 		bus_vm_removed(c->bus, vm);
 	governor_vm_removed(c->governor, vm);
+	if (c->enforcement)
+		enforcement_forget(c->enforcement, vm);
 }
 
 static void on_event(void *userdata, const struct vm *vm, const struct cetd_event *e)
@@ -135,6 +140,14 @@ static void on_settled(void *userdata)
 
 	if (c->bus)
 		bus_settled(c->bus);
+}
+
+static void on_verdict(void *userdata, const struct vm *vm, const struct policy_verdict *verdict)
+{
+	struct cetd *c = userdata;
+
+	if (c->enforcement)
+		enforcement_apply(c->enforcement, vm, verdict);
 }
 
 static int before_vm_remove(void *userdata, uint64_t key)
@@ -416,11 +429,19 @@ static void log_host(const struct cetd_host *h)
 
 static enum cetd_exit start_live(struct cetd *c)
 {
-	const struct events_params params = {c->settings.max_vms, c->settings.samples_per_second};
+	const struct events_params params = {c->settings.max_vms, c->settings.samples_per_second,
+					     c->options.pin_dir};
 	const struct discovery_params discovery = {
 		.scan_interval_usec = c->settings.scan_interval_sec * USEC_PER_SEC,
 		.before_remove = before_vm_remove,
 		.userdata = c,
+	};
+	const struct enforcement_params enforcement = {
+		.pin_dir = c->options.pin_dir,
+		.max_vms = c->settings.max_vms,
+		.lease_sec = c->settings.policy_lease_sec,
+		.is_dry_run = c->options.dry_run,
+		.is_wanted = !ledger_is_empty(governor_get_ledger(c->governor)),
 	};
 	const struct cetd_sink sink = {on_message, c};
 	struct cetd_host host = {};
@@ -436,6 +457,9 @@ static enum cetd_exit start_live(struct cetd *c)
 			log_error("%s -> %s", host.causes[i].text, host.causes[i].advice);
 		return CETD_EXIT_UNSUPPORTED;
 	}
+	r = enforcement_new(c->event, c->model, &enforcement, &host, &c->enforcement);
+	if (r < 0)
+		return CETD_EXIT_FAILURE;
 	log_host(&host);
 	cmd_set_monitored(c, false);
 	sd_event_now(c->event, CLOCK_MONOTONIC, &now_usec);
@@ -472,7 +496,7 @@ static enum cetd_exit start(struct cetd *c)
 		log_error_errno(r, "Failed to set up the registry: %m");
 		return CETD_EXIT_FAILURE;
 	}
-	if (governor_new(c->event, c->model, NULL, NULL, &c->governor) < 0)
+	if (governor_new(c->event, c->model, on_verdict, c, &c->governor) < 0)
 		return CETD_EXIT_FAILURE;
 	governor_set_rules(c->governor, c->settings.policy_dir, take_ptr(c->rules));
 	c->ctx.ledger = governor_get_ledger(c->governor);
@@ -501,6 +525,7 @@ static void stop(struct cetd *c)
 	c->replay = replay_free(c->replay);
 	c->events = events_free(c->events);
 	c->recorder = recorder_free(c->recorder);
+	c->enforcement = enforcement_free(c->enforcement);
 	c->governor = governor_free(c->governor);
 	c->rules = policy_set_free(c->rules);
 	c->model = model_free(c->model);
@@ -523,6 +548,8 @@ int main(int argc, char *argv[])
 		break;
 	}
 
+	if (c.options.release)
+		return release_pins(c.options.pin_dir) < 0 ? CETD_EXIT_FAILURE : CETD_EXIT_OK;
 	code = start(&c);
 	if (code == CETD_EXIT_OK && !c.options.check_config) {
 		sd_notify(false, "READY=1\nSTATUS=Watching");

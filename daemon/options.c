@@ -14,12 +14,15 @@
 enum {
 	OPT_BUS = 256,
 	OPT_CHECK_CONFIG,
+	OPT_DRY_RUN,
 	OPT_EXIT_AFTER_REPLAY,
 	OPT_HELP_CONFIG,
 	OPT_LOG_LEVEL,
 	OPT_METRICS,
 	OPT_NOTE,
+	OPT_PIN_DIR,
 	OPT_RECORD,
+	OPT_RELEASE,
 	OPT_REPLAY,
 	OPT_SPEED,
 };
@@ -28,13 +31,16 @@ static const struct option long_options[] = {
 	{"bus", required_argument, NULL, OPT_BUS},
 	{"check-config", no_argument, NULL, OPT_CHECK_CONFIG},
 	{"config", required_argument, NULL, 'c'},
+	{"dry-run", no_argument, NULL, OPT_DRY_RUN},
 	{"exit-after-replay", no_argument, NULL, OPT_EXIT_AFTER_REPLAY},
 	{"help", no_argument, NULL, 'h'},
 	{"help-config", no_argument, NULL, OPT_HELP_CONFIG},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"metrics", required_argument, NULL, OPT_METRICS},
+	{"pin-dir", required_argument, NULL, OPT_PIN_DIR},
 	{"record", required_argument, NULL, OPT_RECORD},
 	{"record-note", required_argument, NULL, OPT_NOTE},
+	{"release", no_argument, NULL, OPT_RELEASE},
 	{"replay", required_argument, NULL, OPT_REPLAY},
 	{"speed", required_argument, NULL, OPT_SPEED},
 	{"version", no_argument, NULL, 'V'},
@@ -50,9 +56,20 @@ static void print_help(void)
 	       ", if it exists)\n"
 	       "      --check-config        read the configuration, say what is wrong, exit\n"
 	       "      --help-config         list the keys of the configuration\n"
+	       "      --dry-run             enforce no policy, log what would be done\n"
 	       "      --bus BUS             \"system\" (default), \"user\", \"none\" or a D-Bus "
 	       "address\n"
 	       "      --metrics ADDRESS     where to serve metrics, instead of metrics.listen\n"
+	       "      --pin-dir DIR         keep programs and counters in DIR, in a BPF file "
+	       "system, "
+	       "so that\n"
+	       "                            they outlive this process (default " OPTIONS_PIN_DIR
+	       ";\n"
+	       "                            \"none\": nowhere)\n"
+	       "      --release             remove what was kept there, and exit: all VMs are as "
+	       "if "
+	       "cetd\n"
+	       "                            had never run\n"
 	       "      --record FILE         write the event stream to FILE (holds guest "
 	       "addresses)\n"
 	       "      --record-note TEXT    a line about where and how, kept in the recording\n"
@@ -116,6 +133,10 @@ static enum options_verdict check_combination(const struct options *o, int argc,
 		return usage("--record and --replay exclude each other");
 	if (o->record_note && !o->record)
 		return usage("--record-note goes with --record");
+	if (o->release && (o->replay || o->record || o->check_config))
+		return usage("--release stands alone");
+	if (o->release && !o->pin_dir)
+		return usage("--release needs to know where: --pin-dir is \"none\"");
 	if (!o->replay && (o->speed != 1 || o->exit_after_replay))
 		return usage("--speed and --exit-after-replay go with --replay");
 	return OPTIONS_RUN;
@@ -123,7 +144,8 @@ static enum options_verdict check_combination(const struct options *o, int argc,
 
 enum options_verdict options_parse(int argc, char *argv[], struct options *ret)
 {
-	struct options o = {.bus = "system", .speed = 1, .log_level = -1};
+	struct options o = {
+		.bus = "system", .speed = 1, .log_level = -1, .pin_dir = OPTIONS_PIN_DIR};
 	enum options_verdict verdict;
 	int c;
 
@@ -160,6 +182,15 @@ enum options_verdict options_parse(int argc, char *argv[], struct options *ret)
 			break;
 		case OPT_METRICS:
 			o.metrics = optarg;
+			break;
+		case OPT_DRY_RUN:
+			o.dry_run = true;
+			break;
+		case OPT_PIN_DIR:
+			o.pin_dir = strcmp(optarg, "none") ? optarg : NULL;
+			break;
+		case OPT_RELEASE:
+			o.release = true;
 			break;
 		case OPT_RECORD:
 			o.record = optarg;

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#define OPTIONS_PIN_DIR "/sys/fs/bpf/cetd"
+
 /* Exit codes, also in `cetd --help` and cetd(8). */
 enum cetd_exit {
 	CETD_EXIT_OK,
@@ -31,6 +33,9 @@ struct options {
 	int log_level; /* overrides log_level; -1 */
 	bool check_config;
 	bool exit_after_replay;
+	const char *pin_dir; /* in bpffs; NULL: pin nothing */
+	bool dry_run;	     /* enforce nothing, say what would be */
+	bool release;	     /* remove the pins, and that is all */
 };
 
 /* Strings stay owned by argv. */

@@ -39,6 +39,8 @@ static const struct config_item items[] = {
 	 is_listen_address, "\"ADDRESS:PORT\", \"[ADDRESS]:PORT\", \"unix:/PATH\" or \"off\""},
 	{"metrics.allow_remote", CONFIG_BOOL, offsetof(struct settings, metrics_allow_remote), 0, 0,
 	 NULL, "true or false"},
+	{"policy_lease_sec", CONFIG_U32, offsetof(struct settings, policy_lease_sec), 0, 86400,
+	 NULL, "a number of seconds without cetd after which policies end, 0 for never"},
 	{"log_level", CONFIG_STRING, offsetof(struct settings, log_level), 0, 0, is_log_level,
 	 "\"emerg\", \"alert\", \"crit\", \"err\", \"warning\", \"notice\", \"info\" or \"debug\""},
 	{"policy_dir", CONFIG_STRING, offsetof(struct settings, policy_dir), 0, 0, is_absolute,

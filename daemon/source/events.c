@@ -17,6 +17,7 @@
 
 #include "cetd.skel.h"
 #include "source/coverage.h"
+#include "source/procfs.h"
 #include "source/programs.h"
 #include "source/source.h"
 #include "util/log.h"
@@ -326,6 +327,32 @@ static int events_watch(struct events *e, sd_event *event)
 	return r;
 }
 
+/* Counters of VMs that ended while nobody looked, and whose process ids may be others' now. */
+static void events_drop_stale(struct events *e)
+{
+	for (uint32_t i = 0; i < e->programs.max_vms; i++) {
+		const struct cetd_vm *vm = e->programs.vms + i;
+		int slot;
+
+		if (!vm->first_ns)
+			continue;
+		slot = programs_find(&e->programs, vm_key(vm));
+		if (slot == (int)i && (!e->is_in_root_pidns || vm->vm_id ||
+				       !procfs_is_younger(vm->tgid, vm->first_ns)))
+			continue;
+		if (slot == (int)i || slot == -ENOENT)
+			programs_forget(&e->programs, i);
+	}
+}
+
+/* Maps that an earlier daemon left: look at them in rounds, as if something had just happened. */
+static int events_take_up(struct events *e)
+{
+	events_drop_stale(e);
+	__atomic_store_n(&events_control(e)->armed, 0, __ATOMIC_SEQ_CST);
+	return events_start_rounds(e);
+}
+
 DEFINE_CLEANUP(struct events *, events_free)
 
 int events_new(sd_event *event, const struct events_params *params, const struct cetd_sink *sink,
@@ -339,21 +366,26 @@ int events_new(sd_event *event, const struct events_params *params, const struct
 	e->sink = *sink;
 	e->is_in_root_pidns = in_root_pidns();
 
-	r = programs_load(params->max_vms, MAX(params->samples_per_second / ROUNDS_PER_SECOND, 1U),
-			  &e->programs);
+	r = programs_load(
+		&(struct programs_params){
+			.max_vms = params->max_vms,
+			.sample_budget = MAX(params->samples_per_second / ROUNDS_PER_SECOND, 1U),
+			.pin_dir = params->pin_dir,
+		},
+		&e->programs);
 	if (r < 0) {
 		coverage_fill_failed(r, host);
 		return r;
 	}
 	coverage_fill(&e->programs.state, host);
-	host->map_capacity = params->max_vms;
+	host->map_capacity = e->programs.max_vms;
 
 	e->ring = ring_buffer__new(bpf_map__fd(e->programs.skel->maps.samples), on_sample, e, NULL);
 	if (!e->ring)
 		return log_error_errno(-errno, "Failed to map the ring buffer: %m");
 	r = events_watch(e, event);
 	if (r >= 0)
-		r = events_arm(e);
+		r = e->programs.is_adopted ? events_take_up(e) : events_arm(e);
 	if (r < 0)
 		return log_error_errno(r, "Failed to watch the BPF maps: %m");
 	*ret = take_ptr(e);
@@ -370,6 +402,9 @@ struct events *events_free(struct events *e)
 	sd_event_source_disable_unref(e->ring_timer);
 	sd_event_source_disable_unref(e->counters_timer);
 	sd_event_source_disable_unref(e->reap_timer);
+	/* Pinned programs go on: they need not send what nobody reads. */
+	if (e->programs.skel)
+		__atomic_store_n(&events_control(e)->sample_mask, 0, __ATOMIC_SEQ_CST);
 	ring_buffer__free(e->ring);
 	programs_done(&e->programs);
 	HASH_ITER (hh, e->sent, s, next) {

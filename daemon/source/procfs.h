@@ -26,6 +26,9 @@ int procfs_start_time(int dir_fd, uint64_t *ret_ticks);
 /* The start time in the text of /proc/PID/stat, whatever the command is called; -EBADMSG. For tests. */
 int procfs_parse_start_time(const char *stat, uint64_t *ret_ticks);
 
+/* Did the process that has the id now start after time_ns (CLOCK_MONOTONIC)? False where that is not known. */
+bool procfs_is_younger(uint32_t pid, uint64_t time_ns);
+
 /* The process that a thread belongs to. */
 int procfs_find_tgid(uint32_t tid, uint32_t *ret_tgid);
 

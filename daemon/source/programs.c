@@ -12,8 +12,10 @@
 #include "cetd/event.h"
 
 #include "cetd.skel.h"
+#include "source/pins.h"
 #include "source/programs.h"
 #include "source/source.h"
+#include "util/bpffs.h"
 #include "util/log.h"
 
 _Static_assert(EVENTS_PROGRAMS_MAX >= _PROGRAM_MAX, "room for all");
@@ -48,6 +50,11 @@ static const struct {
 const char *program_hook(enum program program)
 {
 	return table[program].hook;
+}
+
+const char *program_name(enum program program, bool is_perf)
+{
+	return is_perf && table[program].perf ? table[program].perf : table[program].name;
 }
 
 /* The kernel's types: vmlinux, then KVM's modules where they are modules. */
@@ -143,14 +150,12 @@ static int libbpf_log(enum libbpf_print_level level, const char *format, va_list
 static struct bpf_program *program_of(const struct cetd_bpf *skel, enum program program,
 				      bool is_perf)
 {
-	const char *name = is_perf && table[program].perf ? table[program].perf
-							  : table[program].name;
-
-	return bpf_object__find_program_by_name(skel->obj, name);
+	return bpf_object__find_program_by_name(skel->obj, program_name(program, is_perf));
 }
 
-static int programs_open(const struct programs_state *state, uint32_t max_vms,
-			 uint32_t sample_budget, struct cetd_bpf **ret)
+/* params->pin_dir: whose maps to use; NULL: make new ones. */
+static int programs_open(const struct programs_state *state, const struct programs_params *params,
+			 struct cetd_bpf **ret)
 {
 	struct bpf_program *p;
 	struct cetd_bpf *skel;
@@ -159,19 +164,21 @@ static int programs_open(const struct programs_state *state, uint32_t max_vms,
 	skel = cetd_bpf__open();
 	if (!skel)
 		return -errno;
-	skel->rodata->sample_budget = sample_budget;
+	skel->rodata->sample_budget = params->sample_budget;
 	skel->rodata->is_patched = state->family == CETD_FAMILY_PATCHED;
 	bpf_object__for_each_program (p, skel->obj)
 		bpf_program__set_autoload(p, false);
 	for (int i = 0; i < _PROGRAM_MAX; i++)
 		bpf_program__set_autoload(program_of(skel, i, state->is_perf),
 					  state->result[i] == 0);
-	skel->rodata->max_vms = max_vms;
-	bpf_map__set_max_entries(skel->maps.vms, max_vms);
-	bpf_map__set_max_entries(skel->maps.slots, max_vms);
-	bpf_map__set_max_entries(skel->maps.free_slots, max_vms);
-	bpf_map__set_max_entries(skel->maps.histories, max_vms);
-	r = cetd_bpf__load(skel);
+	skel->rodata->max_vms = params->max_vms;
+	bpf_map__set_max_entries(skel->maps.vms, params->max_vms);
+	bpf_map__set_max_entries(skel->maps.slots, params->max_vms);
+	bpf_map__set_max_entries(skel->maps.free_slots, params->max_vms);
+	bpf_map__set_max_entries(skel->maps.histories, params->max_vms);
+	r = params->pin_dir ? pins_reuse_maps(params->pin_dir, skel->obj) : 0;
+	if (r >= 0)
+		r = cetd_bpf__load(skel);
 	if (r < 0) {
 		cetd_bpf__destroy(skel);
 		return r;
@@ -181,13 +188,13 @@ static int programs_open(const struct programs_state *state, uint32_t max_vms,
 }
 
 /* One program that the kernel will not take must not cost the others: find out which, by leaving each out. */
-static int programs_open_most(struct programs_state *state, uint32_t max_vms,
-			      uint32_t sample_budget, struct cetd_bpf **ret)
+static int programs_open_most(struct programs_state *state, const struct programs_params *params,
+			      struct cetd_bpf **ret)
 {
 	struct programs_state all = *state;
 	int r, last;
 
-	r = last = programs_open(state, max_vms, sample_budget, ret);
+	r = last = programs_open(state, params, ret);
 	if (r >= 0)
 		return 0;
 
@@ -200,7 +207,7 @@ static int programs_open_most(struct programs_state *state, uint32_t max_vms,
 		if (all.result[i] != 0)
 			continue;
 		state->result[i] = 0;
-		last = programs_open(state, max_vms, sample_budget, &skel);
+		last = programs_open(state, params, &skel);
 		if (last < 0) {
 			log_debug("The program for %s does not load: %s", table[i].hook,
 				  strerror(-last));
@@ -248,13 +255,19 @@ static int programs_attach(struct programs *p)
 	return n;
 }
 
-/* Returns how many are attached. */
-static int programs_try(struct programs *p, uint32_t max_vms, uint32_t sample_budget)
+/* The programs that were there until now stop where the new ones begin. Returns how many are attached. */
+static int programs_try(struct programs *p, const struct programs_params *params)
 {
 	int r;
 
-	r = programs_open_most(&p->state, max_vms, sample_budget, &p->skel);
-	return r < 0 ? r : programs_attach(p);
+	r = programs_open_most(&p->state, params, &p->skel);
+	if (r < 0)
+		return r;
+	if (params->pin_dir) {
+		bpffs_clear(params->pin_dir, "link-");
+		bpffs_clear(params->pin_dir, "prog-");
+	}
+	return programs_attach(p);
 }
 
 /* Tracepoints run without disabling preemption since Linux 7.0. */
@@ -283,43 +296,199 @@ static size_t slots_bytes(uint32_t max_vms)
 	return (max_vms * sizeof(struct cetd_vm) + page - 1) / page * page;
 }
 
-static int programs_map(struct programs *p, uint32_t max_vms)
+static int programs_map(struct programs *p)
 {
-	void *vms = mmap(NULL, slots_bytes(max_vms), PROT_READ | PROT_WRITE, MAP_SHARED,
-			 bpf_map__fd(p->skel->maps.vms), 0);
+	struct bpf_map *map = p->skel->maps.vms;
+	void *vms;
 
+	p->max_vms = bpf_map__max_entries(map);
+	vms = mmap(NULL, slots_bytes(p->max_vms), PROT_READ | PROT_WRITE, MAP_SHARED,
+		   bpf_map__fd(map), 0);
 	if (vms == MAP_FAILED)
 		return -errno;
 	p->vms = vms;
-	p->max_vms = max_vms;
 	return 0;
 }
 
-int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret)
+/* Returns how many are attached. */
+static int programs_load_new(struct programs *p, const struct programs_params *params)
 {
-	struct programs_state chosen;
+	const struct programs_state chosen = p->state;
 	int r;
 
-	*ret = (struct programs){};
+	if (tracepoints_are_preemptible()) {
+		p->state.is_perf = true;
+		r = programs_try(p, params);
+		if (r > 0 && !programs_have_failed(&chosen, &p->state))
+			return r;
+		log_debug("perf's tracepoints are not to be had (is tracefs mounted?), falling "
+			  "back to "
+			  "raw ones");
+		cetd_bpf__destroy(p->skel);
+		p->skel = NULL;
+		p->state = chosen;
+		p->state.is_preemptible = true;
+	}
+	r = programs_try(p, params);
+	if (r <= 0) {
+		cetd_bpf__destroy(p->skel);
+		p->skel = NULL;
+		if (r < 0)
+			p->state = chosen;
+	}
+	return r;
+}
+
+static struct pins_layout programs_layout(const struct programs *p,
+					  const struct programs_params *params)
+{
+	struct pins_layout l = {
+		.version = PINS_LAYOUT_VERSION,
+		.abi = CETD_ABI_VERSION,
+		.max_vms = p->skel ? p->max_vms : params->max_vms,
+		.sample_budget = params->sample_budget,
+		.family = p->state.family,
+		.is_perf = p->state.is_perf,
+		.is_preemptible = p->state.is_preemptible,
+		.cetd = CETD_VERSION,
+	};
+	const void *object;
+	size_t size;
+
+	object = cetd_bpf__elf_bytes(&size);
+	l.object = pins_object_id(object, size);
+	memcpy(l.result, p->state.result, sizeof(l.result));
+	return l;
+}
+
+/* Logs what is done about them, and why. params->max_vms becomes that of maps that are kept. */
+static enum pins_verdict programs_find_pins(const struct programs *p,
+					    struct programs_params *params,
+					    struct pins_layout *ret_found)
+{
+	struct pins_layout wanted = programs_layout(p, params);
+	enum pins_verdict verdict;
+	const char *why;
+	int r;
+
+	r = pins_read(params->pin_dir, ret_found);
+	verdict = r == -ENOENT ? PINS_NONE : pins_judge(ret_found, &wanted, &why);
+	if (r < 0 && r != -ENOENT) {
+		verdict = PINS_REPLACE_ALL;
+		why = strerror(-r);
+	}
+	if (verdict == PINS_REPLACE_ALL)
+		log_notice("The counters pinned in %s are dropped, and begin anew: %s",
+			   params->pin_dir, why);
+	if (verdict == PINS_REPLACE_PROGRAMS)
+		log_notice("The counters pinned in %s by cetd %.*s go on with this version's "
+			   "programs: %s",
+			   params->pin_dir, (int)sizeof(ret_found->cetd), ret_found->cetd, why);
+	if (verdict == PINS_ADOPT || verdict == PINS_REPLACE_PROGRAMS) {
+		if (params->max_vms != ret_found->max_vms)
+			log_notice("max_vms stays %u, that of the pinned counters, until `cetd "
+				   "--release`",
+				   ret_found->max_vms);
+		params->max_vms = ret_found->max_vms;
+	}
+	return verdict;
+}
+
+/* Returns how many programs are attached, with the counters that were pinned or with new ones. */
+static int programs_load_pinned(struct programs *p, struct programs_params params)
+{
+	const struct programs_state chosen = p->state;
+	const uint32_t max_vms = params.max_vms;
+	struct pins_layout found = {};
+	int r;
+
+	switch (programs_find_pins(p, &params, &found)) {
+	case PINS_ADOPT:
+		r = pins_adopt(params.pin_dir, &found, p);
+		if (r > 0) {
+			log_notice(
+				"Went on with the programs and counters pinned in %s by cetd %.*s",
+				params.pin_dir, (int)sizeof(found.cetd), found.cetd);
+			return r;
+		}
+		break;
+	case PINS_REPLACE_PROGRAMS:
+		r = programs_load_new(p, &params);
+		if (r > 0) {
+			p->is_adopted = true;
+			return r;
+		}
+		break;
+	default:
+		r = 0;
+	}
+	if (r < 0)
+		log_warning_errno(r, "The counters pinned in %s cannot be used, and begin anew: %m",
+				  params.pin_dir);
+	bpffs_clear(params.pin_dir, "");
+	p->state = chosen;
+	params.max_vms = max_vms;
+	params.pin_dir = NULL;
+	return programs_load_new(p, &params);
+}
+
+/* Where there is no bpffs everything works as ever, but ends with the daemon. */
+static void programs_claim_pins(struct programs *p, struct programs_params *params)
+{
+	int r;
+
+	if (!params->pin_dir)
+		return;
+	r = bpffs_claim(params->pin_dir, &p->pin_fd);
+	if (r >= 0)
+		return;
+	if (r == -EOPNOTSUPP)
+		log_notice("%s is not in a BPF file system (mount -t bpf bpf /sys/fs/bpf): "
+			   "counters end with "
+			   "this daemon",
+			   params->pin_dir);
+	else if (r == -EBUSY)
+		log_notice("%s is another cetd's: counters end with this daemon", params->pin_dir);
+	else
+		log_warning_errno(r, "Failed to use %s, counters end with this daemon: %m",
+				  params->pin_dir);
+	params->pin_dir = NULL;
+}
+
+static bool has_pinned_programs(const struct programs *p)
+{
+	for (int i = 0; i < _PROGRAM_MAX; i++)
+		if (p->program_fds[i] >= 0)
+			return true;
+	return false;
+}
+
+static void programs_pin(struct programs *p, const struct programs_params *params)
+{
+	struct pins_layout layout = programs_layout(p, params);
+	int r;
+
+	r = pins_add(params->pin_dir, &layout, p);
+	if (r >= 0)
+		return;
+	log_warning_errno(r, "Failed to pin in %s, counters end with this daemon: %m",
+			  params->pin_dir);
+	bpffs_clear(params->pin_dir, "");
+}
+
+int programs_load(const struct programs_params *params, struct programs *ret)
+{
+	struct programs_params use = *params;
+	int r;
+
+	*ret = (struct programs){.pin_fd = -1};
+	memset(ret->program_fds, -1, sizeof(ret->program_fds));
 	libbpf_set_print(libbpf_log);
 	r = programs_choose(&ret->state);
 	if (r < 0)
 		return r;
-
-	chosen = ret->state;
-	if (tracepoints_are_preemptible()) {
-		ret->state.is_perf = true;
-		r = programs_try(ret, max_vms, sample_budget);
-		if (r <= 0 || programs_have_failed(&chosen, &ret->state)) {
-			log_debug("perf's tracepoints are not to be had (is tracefs mounted?), "
-				  "falling back to raw ones");
-			programs_done(ret);
-			ret->state = chosen;
-			ret->state.is_preemptible = true;
-		}
-	}
-	if (!ret->skel)
-		r = programs_try(ret, max_vms, sample_budget);
+	programs_claim_pins(ret, &use);
+	r = use.pin_dir ? programs_load_pinned(ret, use) : programs_load_new(ret, &use);
 	if (r <= 0) {
 		programs_done(ret);
 		ret->state.family = CETD_FAMILY_NONE;
@@ -328,14 +497,23 @@ int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret
 		return log_error_errno(
 			-ENODEV, "None of KVM's tracepoints is there: is the module kvm loaded?");
 	}
-	r = programs_map(ret, max_vms);
+	r = programs_map(ret);
 	if (r < 0) {
 		programs_done(ret);
 		return log_error_errno(r, "Failed to map the counters: %m");
 	}
+	if (use.pin_dir && !has_pinned_programs(ret))
+		programs_pin(ret, &use);
 	/* The kernel's types took some 20 MiB while they were read. */
 	malloc_trim(0);
 	return 0;
+}
+
+static int program_fd(const struct programs *p, enum program program)
+{
+	if (p->program_fds[program] >= 0)
+		return p->program_fds[program];
+	return bpf_program__fd(program_of(p->skel, program, p->state.is_perf));
 }
 
 static int program_info(const struct programs *p, enum program program, struct bpf_prog_info *ret)
@@ -345,8 +523,7 @@ static int program_info(const struct programs *p, enum program program, struct b
 	memset(ret, 0, sizeof(*ret));
 	if (p->state.result[program] != 0)
 		return -ENOENT;
-	return bpf_prog_get_info_by_fd(
-		bpf_program__fd(program_of(p->skel, program, p->state.is_perf)), ret, &size);
+	return bpf_prog_get_info_by_fd(program_fd(p, program), ret, &size);
 }
 
 unsigned int programs_stats(const struct programs *p, struct events_program *ret_programs)
@@ -404,4 +581,9 @@ void programs_done(struct programs *p)
 	p->vms = NULL;
 	cetd_bpf__destroy(p->skel);
 	p->skel = NULL;
+	for (int i = 0; i < _PROGRAM_MAX; i++)
+		closep(p->program_fds + i);
+	memset(p->program_fds, -1, sizeof(p->program_fds));
+	closep(&p->pin_fd);
+	p->pin_fd = -1;
 }

@@ -39,14 +39,29 @@ struct programs {
 		*vms; /* the slots, max_vms of them, mapped; first_ns is 0 where none is in use */
 	uint32_t max_vms;
 	struct programs_state state;
+	int pin_fd;		       /* of the directory of pins; -1: nothing is pinned */
+	bool is_adopted;	       /* the maps are those of an earlier daemon */
+	int program_fds[_PROGRAM_MAX]; /* of pinned programs; -1 */
+};
+
+struct programs_params {
+	uint32_t max_vms;	/* pins of another size keep theirs */
+	uint32_t sample_budget; /* a VM's samples in a round */
+	const char *pin_dir;	/* in bpffs; NULL: pin nothing, everything goes with the daemon */
 };
 
 /*
- * Load and attach what the kernel has. Logging. -EPERM: the capabilities for BPF are missing; -ENOENT: no BTF;
- * -ENODEV: not one of KVM's tracepoints is there. ret->state is filled as far as it was got to in any case.
+ * Load and attach what the kernel has, or go on with what is pinned. Logging. -EPERM: the capabilities for BPF
+ * are missing; -ENOENT: no BTF; -ENODEV: not one of KVM's tracepoints is there. ret->state is filled as far as
+ * it was got to in any case. Where nothing can be pinned, that is logged, and is no failure.
  */
-int programs_load(uint32_t max_vms, uint32_t sample_budget, struct programs *ret);
+int programs_load(const struct programs_params *params, struct programs *ret);
+
+/* What is pinned goes on. */
 void programs_done(struct programs *p);
+
+/* The BPF program's name: "stock_msr". is_perf: of the one for perf's tracepoint, where there is one. */
+const char *program_name(enum program program, bool is_perf);
 
 /* Events that no program looked at, since its run of an earlier one on that CPU had been preempted. */
 uint64_t programs_missed(const struct programs *p);

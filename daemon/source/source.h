@@ -18,6 +18,7 @@ struct discovery;
 struct events_params {
 	uint32_t max_vms;	     /* capacity of the maps, 1 to 65536 */
 	uint32_t samples_per_second; /* a VM's share of the ring buffer, 1 to 100000 */
+	const char *pin_dir; /* where programs and counters outlive the daemon; NULL: nowhere */
 };
 
 /*

@@ -45,7 +45,7 @@ start_bus || exit 1
 port=$(free_port)
 url=http://127.0.0.1:$port
 configure "127.0.0.1:$port" false
-start "$work/cetd.log" "$BUILD/cetd" --config "$work/cetd.conf"
+start "$work/cetd.log" "$BUILD/cetd" --pin-dir none --config "$work/cetd.conf"
 wait_for 20 serves_on "127.0.0.1:$port" || {
 	not_ok "cetd serves: $(tail -3 "$work/cetd.log" | tr '\n' ' ')"
 	exit 1

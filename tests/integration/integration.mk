@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of the whole daemon, plain and sanitized; run by `make check`.
-INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh policy.sh replay.sh signals.sh)
+INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh pins.sh policy.sh replay.sh signals.sh)
 CHECKS += $(INTEGRATION)
 CHECK_NEEDS += lab-guests $(BUILD)/tests/inject
 SANITIZED_CHECKS += $(INTEGRATION)
