@@ -9,15 +9,12 @@
 #define DF_VECTOR 8 /* what a #CP becomes if it meets another fault */
 #define CP_VECTOR 21
 
-/* On patched kernels kvm_cet_msr tells of the CET MSRs, and only IA32_XSS is left to kvm_msr. */
 static __always_inline int handle_msr(__u32 is_write, __u32 index, __u64 data, bool has_faulted)
 {
 	__u32 msr = msr_of(index, data);
 	struct subject s;
 
-	if (msr == _CETD_MSR_MAX || (is_patched && msr != CETD_MSR_XSS))
-		return 0;
-	if (!vm_get(&s, is_patched ? key_of_thread(thread_find()) : key_of_process()))
+	if (msr == _CETD_MSR_MAX || !vm_get(&s, key_of_process()))
 		return 0;
 	msr_count(&s, &(struct access){
 			      .data = data,

@@ -96,10 +96,12 @@ static void fill_cet_msr(struct view *v)
 			v->host, fact, CETD_COVERAGE_OBSERVED,
 			"attempts only: KVM gives guests no CET here, so each access ends in #GP");
 	else if (v->host->guest_cet == CETD_GUEST_CET_ON)
+		/* kvm_cet_msr leaves IA32_XSS out, and kvm_msr does not say whose it is. */
 		host_set_fact(v->host, fact, CETD_COVERAGE_PARTIAL,
-			      "KVM sees INT_SSP_TAB and the CET bits of XSS; guests reach U_CET, "
-			      "S_CET and "
-			      "PL0_SSP to PL3_SSP directly, unseen");
+			      "KVM sees INT_SSP_TAB%s; guests reach U_CET, S_CET and PL0_SSP to "
+			      "PL3_SSP directly, unseen",
+			      v->state->family == CETD_FAMILY_PATCHED ? ""
+								      : " and the CET bits of XSS");
 	else
 		host_set_fact(v->host, fact, CETD_COVERAGE_PARTIAL,
 			      "accesses that KVM intercepts are counted; it is not known whether "

@@ -32,7 +32,7 @@ static const struct {
 	__u32 kind;
 	unsigned int families;
 } table[_PROGRAM_MAX] = {
-	[PROGRAM_STOCK_MSR] = {"stock_msr", "perf_msr", "kvm_msr", .families = STOCK | PATCHED},
+	[PROGRAM_STOCK_MSR] = {"stock_msr", "perf_msr", "kvm_msr", .families = STOCK},
 	[PROGRAM_STOCK_CR] = {"stock_cr", "perf_cr", "kvm_cr", .families = STOCK | PATCHED},
 	[PROGRAM_STOCK_INJ_EXCEPTION] = {"stock_inj_exception", "perf_inj_exception",
 					 "kvm_inj_exception", .families = STOCK | PATCHED},

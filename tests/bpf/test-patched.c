@@ -143,7 +143,7 @@ static void test_msr_and_vmcs_loads_are_seen(void **state)
 	run_guest(&l, "ibt-cpl0", 1, 1, 1, &c);
 	assert_true(l.seen[0].vm.counters.vmcs_load[0] >= 1);
 	run_guest(&l, "msr-loop", 1, 1, 640, &c);
-	/* Ten rounds of every MSR; of these KVM sees INT_SSP_TAB and XSS, both written and the first one read. */
+	/* Ten rounds of every MSR; of these kvm_cet_msr tells of INT_SSP_TAB, written and read. */
 	assert_int_equal(l.seen[0].vm.counters.msr[CETD_MSR_INT_SSP_TAB][CETD_OP_WRITE][0], 10);
 	assert_int_equal(l.seen[0].vm.counters.msr[CETD_MSR_INT_SSP_TAB][CETD_OP_READ][0], 10);
 	live_stop(&l);
