@@ -51,8 +51,8 @@ const struct verb verbs[] = {
 	 "accesses, n name, arrows and page keys scroll, space refreshes now."},
 	{"probe", "", "what this host can show of CET, what not, and what to do about it", 0, 0,
 	 TAKES_JSON | TAKES_LEGEND, verb_probe, NULL},
-	{"metrics", "", "the daemon's metrics as Prometheus text", 0, 0, 0, verb_metrics,
-	 "The same numbers as JSON: `cetctl dump`."},
+	{"metrics", "", "the daemon's metrics as Prometheus text", 0, 0, TAKES_JSON, verb_metrics,
+	 "With --json: the text in an object. The same numbers as JSON values: `cetctl dump`."},
 	{"policy", "ACTION", "what holds for a VM and why; check policy files", 1, 64,
 	 TAKES_JSON | TAKES_LEGEND, verb_policy,
 	 "cetctl policy show [VM]      each setting, what becomes of it, by which rule, what to "
