@@ -47,6 +47,12 @@ tests_stack() {
 	fi
 }
 
+# tests_enforce CPUS: where the kernel has the policy hook. Its parts report as enforce-PART.
+tests_enforce() {
+	[ "$1" = 1 ] && stack_is_built && kernel_patches | xargs -r grep -ql 'struct kvm_cet_ops' || return 0
+	printf 'enforce\t300\t/lab/tests/enforce\n'
+}
+
 # tests_bench: asked for by `lab bench` alone.
 tests_bench() { printf 'bench\t600\t/lab/tests/bench %s\n' "$(stack_class)"; }
 
@@ -64,6 +70,7 @@ tests_list() {
 		tests_guests "$1"
 		tests_selftests "$1"
 		tests_stack "$1"
+		tests_enforce "$1"
 		tests_last
 	} | while IFS=$'\t' read -r name rest; do
 		# shellcheck disable=SC2053
