@@ -71,9 +71,12 @@ $(BUILD)/cetd: $(call objs,$(wildcard daemon/*.c)) $(BUILD)/libcetd.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(DAEMON_LIBS)) -lm
 
-$(BUILD)/cetctl: $(call objs,$(CLI_SRC)) $(BUILD)/daemon/util/names.o
+# What cetctl has of the daemon: names, and the reading of policy files.
+CLI_SHARED := $(call objs,$(addprefix daemon/,policy-dir.c util/names.c util/jsontext.c util/nearest.c) \
+	$(addprefix daemon/policy/,index.c keys.c parse.c schema.c set.c))
+$(BUILD)/cetctl: $(call objs,$(CLI_SRC)) $(CLI_SHARED)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd json-c smartcols)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd json-c smartcols libelf)
 
 # The skeletons must be there before anything that includes them is compiled.
 $(BUILD)/%.o: %.c | $(SKEL)
@@ -141,6 +144,8 @@ install: all
 	install -Dm755 $(BUILD)/cetd $(DESTDIR)$(SBINDIR)/cetd
 	install -Dm755 $(BUILD)/cetctl $(DESTDIR)$(BINDIR)/cetctl
 	install -Dm644 systemd/cetd.conf $(DESTDIR)$(SYSCONFDIR)/cetd/cetd.conf
+	install -d $(DESTDIR)$(SYSCONFDIR)/cetd/policy.d
+	install -Dm644 systemd/policy-example.json $(DESTDIR)$(DATADIR)/doc/cetd/policy-example.json
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's,/usr/sbin/,$(SBINDIR)/,' systemd/cetd.service >$(DESTDIR)$(UNITDIR)/cetd.service
 	install -Dm644 systemd/org.cetd1.conf $(DESTDIR)$(DATADIR)/dbus-1/system.d/org.cetd1.conf

@@ -55,10 +55,8 @@ static __always_inline int handle_inj_exception(__u32 vector, bool has_error_cod
 	if (vector != CP_VECTOR && (!is_patched || vector != DF_VECTOR))
 		return 0;
 	t = thread_find();
-	if (t && t->has_fault) {
-		t->has_fault = 0;
+	if (is_patched && thread_take_fault(t))
 		return 0;
-	}
 	if (vector != CP_VECTOR || is_again || !vm_get(&s, key_of_thread(t)))
 		return 0;
 	injected_count(&s, has_error_code ? error_code : 0);
@@ -68,13 +66,8 @@ static __always_inline int handle_inj_exception(__u32 vector, bool has_error_cod
 /* A hardware #CP. What is delivered, if later, comes by kvm_inj_exception too: note that. */
 static __always_inline int handle_cp(const struct subject *s, const struct fault *f)
 {
-	struct thread *t;
-
-	if (f->action != CETD_ACTION_SUPPRESS) {
-		t = thread_get(s->key);
-		if (t)
-			t->has_fault = 1;
-	}
+	if (f->action != CETD_ACTION_SUPPRESS)
+		thread_expect_fault(s->key);
 	cp_count(s, f);
 	return 0;
 }

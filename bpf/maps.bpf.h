@@ -83,6 +83,13 @@ struct {
 	__type(value, struct thread);
 } threads SEC(".maps");
 
+/*
+ * Likewise, and faster: threads with such a #CP, by the low bits of their id. A thread that finds its place taken by
+ * another uses `threads`.
+ */
+#define IN_FLIGHT 1024
+__u32 in_flight[IN_FLIGHT];
+
 static __always_inline void lost(enum cetd_lost reason)
 {
 	__sync_fetch_and_add(&control.lost[reason], 1);

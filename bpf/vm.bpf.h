@@ -131,6 +131,36 @@ static __always_inline struct thread *thread_get(__u64 key)
 	return t;
 }
 
+/* The thread has a #CP on its way back into the guest. */
+static __always_inline void thread_expect_fault(__u64 key)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 holder = __sync_val_compare_and_swap(in_flight + tid % IN_FLIGHT, 0, tid);
+	struct thread *t;
+
+	if (!holder || holder == tid)
+		return;
+	t = thread_get(key);
+	if (t)
+		t->has_fault = 1;
+}
+
+/* Had it? Not any more then. */
+static __always_inline bool thread_take_fault(struct thread *t)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	volatile __u32 *holder = in_flight + tid % IN_FLIGHT;
+
+	if (*holder == tid) {
+		*holder = 0;
+		return true;
+	}
+	if (!t || !t->has_fault)
+		return false;
+	t->has_fault = 0;
+	return true;
+}
+
 /* For tracepoints that pass no vCPU: what the thread ran last, or its process. */
 static __always_inline __u64 key_of_thread(const struct thread *t)
 {

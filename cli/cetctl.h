@@ -38,6 +38,7 @@ enum json_mode {
 #define TAKES_LEGEND (1U << 2)
 #define TAKES_LINES (1U << 3)
 #define TAKES_INTERVAL (1U << 4)
+#define TAKES_SYMBOLS (1U << 5) /* --symbols, --kaslr */
 
 struct options {
 	const char *host, *machine, *address; /* at most one is set */
@@ -47,6 +48,7 @@ struct options {
 	const char *columns, *sort; /* NULL: the verb's own */
 	unsigned int lines;	    /* 0: not given */
 	uint64_t interval_usec;
+	const char *symbols, *kaslr; /* NULL: not given */
 };
 
 /* One call of cetctl. bus is NULL until bus_open(). */
@@ -74,10 +76,12 @@ enum exit_code verb_status(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_list(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_show(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_faults(struct ctl *ctl, int argc, char **argv);
+enum exit_code verb_explain(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_monitor(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_top(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_probe(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_metrics(struct ctl *ctl, int argc, char **argv);
+enum exit_code verb_policy(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_dump(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_version(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_help(struct ctl *ctl, int argc, char **argv);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The daemon's JSON: looking things up by path, and printing it. */
 #include <limits.h>
+#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -110,6 +111,21 @@ bool doc_shows(json_object *coverage, const char *fact)
 	return state && strcmp(state, "unobservable");
 }
 
+void doc_say(json_object *array, const char *format, ...)
+{
+	_cleanup_(freep) char *text = NULL;
+	va_list ap;
+	int r;
+
+	va_start(ap, format);
+	r = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (r < 0)
+		text = NULL;
+	else
+		json_object_array_add(array, json_object_new_string(text));
+}
+
 enum exit_code doc_print(FILE *f, json_object *o, enum json_mode mode)
 {
 	int flags = JSON_C_TO_STRING_NOSLASHESCAPE;
@@ -124,4 +140,9 @@ enum exit_code doc_print(FILE *f, json_object *o, enum json_mode mode)
 	}
 	fprintf(f, "%s\n", safe);
 	return CETCTL_OK;
+}
+
+uint64_t doc_data_now(struct json_object *snapshot)
+{
+	return doc_number(snapshot, "data_usec") ?: doc_number(snapshot, "now_usec");
 }

@@ -25,12 +25,18 @@ const char *doc_text(json_object *o, const char *path);
 bool doc_is_true(json_object *o, const char *path);
 uint64_t doc_number(json_object *o, const char *path);
 
+/* What "now" is to a snapshot's data: a replayed one lives in the time of its recording. */
+uint64_t doc_data_now(struct json_object *snapshot);
+
 /* The sum of every number at or below path, where * stands for every key of an object. False where it
  * cannot be seen: something on the way is null or missing. */
 bool doc_sum(json_object *o, const char *path, uint64_t *ret);
 
 /* The state of the fact is known, and not "unobservable". */
 bool doc_shows(json_object *coverage, const char *fact);
+
+/* Append a string to an array; nothing where memory ran out. */
+void doc_say(json_object *array, const char *format, ...) _printf_(2, 3);
 
 /* Print, as --json says, with a newline. */
 enum exit_code doc_print(FILE *f, json_object *o, enum json_mode mode);

@@ -24,6 +24,21 @@ const struct verb verbs[] = {
 	 "The kernel keeps the last 64 faults of a VM. Exits with 6 where this kernel can show "
 	 "none.\n"
 	 "`cetctl faults VM --columns=help` lists the columns."},
+	{"explain", "VM", "what faulted, what that means, likely causes, what to do next", 1, 1,
+	 TAKES_JSON | TAKES_LEGEND | TAKES_SYMBOLS, verb_explain,
+	 "Counts are for everyone, addresses and times for root. Exits with 6 where this kernel "
+	 "can show\n"
+	 "none; what else is known is explained all the same.\n\n"
+	 "--symbols names addresses: System.map, a copy of the guest's /proc/kallsyms, vmlinux, or "
+	 "a\n"
+	 "program that is not position-independent. Linux moves its kernel at boot (KASLR): "
+	 "--kaslr says\n"
+	 "how far, as an offset, or as SYMBOL=ADDRESS with the address that the guest's "
+	 "/proc/kallsyms\n"
+	 "gives one of the file's symbols. Without it the offset is taken only where it is "
+	 "certain:\n"
+	 "kallsyms needs none, and sometimes only one offset is possible. What was assumed is "
+	 "told."},
 	{"monitor", "[VM]", "events as they happen (root)", 0, 1,
 	 TAKES_JSON | TAKES_LINES | TAKES_LEGEND, verb_monitor,
 	 "Ends with ctrl-c, or after --lines events. With --json: one object a line, as the "
@@ -36,8 +51,14 @@ const struct verb verbs[] = {
 	 "accesses, n name, arrows and page keys scroll, space refreshes now."},
 	{"probe", "", "what this host can show of CET, what not, and what to do about it", 0, 0,
 	 TAKES_JSON | TAKES_LEGEND, verb_probe, NULL},
-	{"metrics", "", "the daemon's metrics as Prometheus text", 0, 0, 0, verb_metrics,
-	 "The same numbers as JSON: `cetctl dump`."},
+	{"metrics", "", "the daemon's metrics as Prometheus text", 0, 0, TAKES_JSON, verb_metrics,
+	 "With --json: the text in an object. The same numbers as JSON values: `cetctl dump`."},
+	{"policy", "ACTION", "what holds for a VM and why; check policy files", 1, 64,
+	 TAKES_JSON | TAKES_LEGEND, verb_policy,
+	 "cetctl policy show [VM]      each setting, what becomes of it, by which rule, what to "
+	 "do\n"
+	 "cetctl policy check FILE...  read files as cetd would, without it\n"
+	 "cetctl policy schema         the JSON Schema of policy files"},
 	{"dump", "", "the whole snapshot as JSON; to root with the fault records", 0, 0, TAKES_JSON,
 	 verb_dump,
 	 "Over --host no file descriptor passes, so fault records and addresses are left out."},

@@ -15,6 +15,8 @@ enum {
 	OPT_COLUMNS,
 	OPT_SORT,
 	OPT_COLOR,
+	OPT_SYMBOLS,
+	OPT_KASLR,
 	OPT_VERSION,
 };
 
@@ -31,6 +33,8 @@ static const struct option long_options[] = {
 	{"color", optional_argument, NULL, OPT_COLOR},
 	{"lines", required_argument, NULL, 'n'},
 	{"interval", required_argument, NULL, 'd'},
+	{"symbols", required_argument, NULL, OPT_SYMBOLS},
+	{"kaslr", required_argument, NULL, OPT_KASLR},
 	{},
 };
 
@@ -50,6 +54,10 @@ void options_print_help(FILE *f)
 	      "always, never\n"
 	      "  -n --lines=N              faults: show the newest N; monitor: end after N events\n"
 	      "  -d --interval=SECONDS     top: time between refreshes, 0.1 to 3600 (1)\n"
+	      "     --symbols=FILE         explain: System.map, kallsyms or an ELF file, to name "
+	      "addresses\n"
+	      "     --kaslr=OFFSET         explain: how far the guest's kernel was moved; or "
+	      "SYMBOL=ADDRESS\n"
 	      "  -h --help                 this text; `cetctl help VERB` tells more of a verb\n"
 	      "     --version              the version of cetctl\n",
 	      f);
@@ -164,7 +172,7 @@ static enum exit_code pick_verb(int argc, char **argv, unsigned int given, bool 
 	} groups[] = {
 		{TAKES_JSON, "--json"},		{TAKES_TABLE, "--columns or --sort"},
 		{TAKES_LEGEND, "--no-legend"},	{TAKES_LINES, "--lines"},
-		{TAKES_INTERVAL, "--interval"},
+		{TAKES_INTERVAL, "--interval"}, {TAKES_SYMBOLS, "--symbols or --kaslr"},
 	};
 	const char *name = optind < argc ? argv[optind] : "status";
 	const struct verb *verb = verb_find(name);
@@ -232,6 +240,14 @@ static enum exit_code take(int c, struct options *o, unsigned int *given)
 	case 'n':
 		*given |= TAKES_LINES;
 		return parse_lines(optarg, &o->lines);
+	case OPT_SYMBOLS:
+		*given |= TAKES_SYMBOLS;
+		o->symbols = optarg;
+		return CETCTL_OK;
+	case OPT_KASLR:
+		*given |= TAKES_SYMBOLS;
+		o->kaslr = optarg;
+		return CETCTL_OK;
 	default: /* 'd' */
 		*given |= TAKES_INTERVAL;
 		return parse_interval(optarg, &o->interval_usec);

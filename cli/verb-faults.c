@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* cetctl faults: the newest control-protection faults of one VM. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "cetd/event.h"
 
 #include "bus.h"
 #include "doc.h"
+#include "faults.h"
 #include "table.h"
 #include "text.h"
 
@@ -25,50 +25,6 @@ static const struct column fault_columns[] = {
 	{"nested", "NESTED", "nested", COLUMN_FLAG, false, 0, "taken in a nested guest"},
 	{"action", "ACTION", "action", COLUMN_WORD, true, 0, "what was done with it"},
 };
-
-static json_object *address(uint64_t v, bool is_known)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "0x%" PRIx64, v);
-	return is_known ? json_object_new_string(text) : NULL;
-}
-
-/* Read a(tusuytttbbs) into objects with the names that dump and monitor use; null is not known. */
-static int read_faults(sd_bus_message *m, const char *id, json_object *faults)
-{
-	uint64_t usec, rip, ssp, cet;
-	uint32_t vcpu, error_code;
-	const char *kind, *action;
-	int is_nested, is_injected, r;
-	uint8_t cpl;
-
-	r = sd_bus_message_enter_container(m, 'a', "(tusuytttbbs)");
-	while (r >= 0 &&
-	       (r = sd_bus_message_read(m, "(tusuytttbbs)", &usec, &vcpu, &kind, &error_code, &cpl,
-					&rip, &ssp, &cet, &is_nested, &is_injected, &action)) > 0) {
-		json_object *o = json_object_new_object();
-		bool is_known = cpl != CETD_CPL_UNKNOWN;
-
-		json_object_object_add(o, "time_usec", json_object_new_uint64(usec));
-		json_object_object_add(o, "vm", json_object_new_string(id));
-		json_object_object_add(
-			o, "type",
-			json_object_new_string(is_injected ? "injected" : "control_protection"));
-		json_object_object_add(o, "kind", json_object_new_string(kind));
-		json_object_object_add(o, "error_code", json_object_new_uint64(error_code));
-		json_object_object_add(
-			o, "vcpu", vcpu == CETD_VCPU_UNKNOWN ? NULL : json_object_new_uint64(vcpu));
-		json_object_object_add(o, "cpl", is_known ? json_object_new_int(cpl) : NULL);
-		json_object_object_add(o, "rip", address(rip, is_known));
-		json_object_object_add(o, "ssp", address(ssp, is_known));
-		json_object_object_add(o, "cet", address(cet, is_known));
-		json_object_object_add(o, "nested", json_object_new_boolean(is_nested));
-		json_object_object_add(o, "action", json_object_new_string(action));
-		json_object_array_add(faults, o);
-	}
-	return r;
-}
 
 /* Without hardware #CP an empty answer would look like a VM without faults: say that it is none. */
 static enum exit_code check_coverage(struct ctl *ctl, size_t n)
@@ -92,8 +48,8 @@ static enum exit_code check_coverage(struct ctl *ctl, size_t n)
 
 enum exit_code verb_faults(struct ctl *ctl, int argc, char **argv)
 {
-	_cleanup_(bus_message_unrefp) sd_bus_message *reply = NULL;
-	_cleanup_doc_ json_object *faults = json_object_new_array();
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_doc_ json_object *faults = NULL;
 	_cleanup_(freep) char *path = NULL, *id = NULL;
 	const struct options *o = &ctl->options;
 	struct table t;
@@ -108,14 +64,11 @@ enum exit_code verb_faults(struct ctl *ctl, int argc, char **argv)
 	if (table_help(&t, o))
 		return CETCTL_OK;
 	code = bus_get_vm(ctl, argv[0], &path, &id);
-	if (!code)
-		code = bus_call(ctl, &reply, "GetFaults", "su", id,
-				o->lines ?: CETD_HISTORY_FAULTS);
 	if (code)
 		return code;
-	r = read_faults(reply, id, faults);
+	r = faults_get(ctl->bus, id, o->lines ?: CETD_HISTORY_FAULTS, &error, &faults);
 	if (r < 0)
-		return bus_fail(ctl, NULL, r, "GetFaults");
+		return bus_fail(ctl, &error, r, "GetFaults");
 
 	n = json_object_array_length(faults);
 	code = check_coverage(ctl, n);

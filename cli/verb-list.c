@@ -29,7 +29,7 @@ enum exit_code verb_list(struct ctl *ctl, int argc, char **argv)
 		text_error("the daemon's description has no list \"vms\"");
 		return CETCTL_FAILURE;
 	}
-	t.now_usec = doc_number(snapshot, "now_usec");
+	t.now_usec = doc_data_now(snapshot);
 	table_sort(&t, vms);
 	if (doc_is_true(snapshot, "replayed"))
 		bus_print_replayed(ctl, doc_text(snapshot, "recording"));

@@ -3,10 +3,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cetd/bus.h"
-
 #include "bus.h"
 #include "doc.h"
+#include "faults.h"
 #include "table.h"
 #include "text.h"
 
@@ -143,18 +142,14 @@ static void print_counts(const struct options *o, json_object *vm, json_object *
 /* The most frequent faulting addresses: root only, so their absence is told, not an error. */
 static void print_rips(struct ctl *ctl, const char *id)
 {
-	_cleanup_(bus_message_unrefp) sd_bus_message *reply = NULL;
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_(table_unrefp) struct libscols_table *s = NULL;
-	uint64_t rip, count, overcount;
-	unsigned int rows = 0;
+	_cleanup_doc_ json_object *rips = NULL;
+	size_t n;
 	int r;
 
 	heading(&ctl->options, "Most frequent faulting addresses");
-	r = sd_bus_call_method(ctl->bus, CETD_BUS_NAME, CETD_BUS_PATH, CETD_BUS_MANAGER,
-			       "GetTopRIPs", &error, &reply, "s", id);
-	if (r >= 0)
-		r = sd_bus_message_enter_container(reply, 'a', "(ttt)");
+	r = faults_get_rips(ctl->bus, id, &error, &rips);
 	if (r < 0) {
 		_cleanup_(freep) char *safe = text_clean(error.message ?: strerror(-r));
 
@@ -168,19 +163,20 @@ static void print_rips(struct ctl *ctl, const char *id)
 	table_column(s, "RIP", 0, SCOLS_FL_RIGHT);
 	table_column(s, "COUNT", 0, SCOLS_FL_RIGHT);
 	table_column(s, "AT-LEAST", 0, SCOLS_FL_RIGHT);
-	while (sd_bus_message_read(reply, "(ttt)", &rip, &count, &overcount) > 0) {
+	n = json_object_array_length(rips);
+	for (size_t i = 0; i < n; i++) {
+		json_object *rip = json_object_array_get_idx(rips, i);
+		uint64_t count = doc_number(rip, "count"), overcount = doc_number(rip, "error");
 		struct libscols_line *line = scols_table_new_line(s, NULL);
 		char text[32];
 
-		snprintf(text, sizeof(text), "0x%" PRIx64, rip);
-		scols_line_set_data(line, 0, text);
+		scols_line_set_data(line, 0, doc_text(rip, "rip"));
 		snprintf(text, sizeof(text), "%" PRIu64, count);
 		scols_line_set_data(line, 1, text);
 		snprintf(text, sizeof(text), "%" PRIu64, count > overcount ? count - overcount : 0);
 		scols_line_set_data(line, 2, text);
-		rows++;
 	}
-	if (rows)
+	if (n)
 		scols_print_table(s);
 	else
 		printf("  none\n");

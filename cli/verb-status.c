@@ -132,7 +132,7 @@ enum exit_code verb_status(struct ctl *ctl, int argc, char **argv)
 	if (!n)
 		return CETCTL_OK;
 	printf("\n");
-	t.now_usec = doc_number(d, "now_usec");
+	t.now_usec = doc_data_now(d);
 	table_sort(&t, vms);
 	code = table_print(stdout, &t, o, vms, 0, VMS_SHOWN, 0);
 	if (!code && n > VMS_SHOWN && o->has_legend)

@@ -54,7 +54,7 @@ static int on_snapshot(sd_bus_message *reply, void *userdata, sd_bus_error *ret_
 		json_object_put(top->view.snapshot);
 		top->view.snapshot = d;
 		d = NULL;
-		top->view.table.now_usec = doc_number(top->view.snapshot, "now_usec");
+		top->view.table.now_usec = doc_data_now(top->view.snapshot);
 		table_sort(&top->view.table, doc_get(top->view.snapshot, "vms"));
 	}
 	json_object_put(d);

@@ -135,8 +135,8 @@ int enforcement_new(sd_event *event, const struct model *model,
 		enforcement_free(e);
 		return log_error_errno(r, "Failed to set up enforcement: %m");
 	}
-	e->has_hook = !params->is_dry_run && host->facts[CETD_FACT_ENFORCEMENT].state !=
-						     CETD_COVERAGE_UNOBSERVABLE;
+	e->has_hook = !params->is_dry_run &&
+		      host->facts[CETD_FACT_ENFORCEMENT].state != CETD_COVERAGE_UNOBSERVABLE;
 	if (e->has_hook && (params->is_wanted || has_pins(e)))
 		start_at_once(e, host);
 	*ret = e;

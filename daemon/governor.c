@@ -157,6 +157,26 @@ void governor_vm_changed(struct governor *g, const struct vm *vm)
 		evaluate(g, vm, now_usec());
 }
 
+void governor_event(struct governor *g, const struct vm *vm, const struct cetd_event *e)
+{
+	/* The model has no VM for an event that came before it, or after its end. */
+	const struct policy_verdict *v = vm ? ledger_find(g->ledger, vm->identity.key) : NULL;
+	char where[96] = "";
+
+	if (!v || !v->values.record || (e->type != CETD_EVENT_CP && e->type != CETD_EVENT_INJECTED))
+		return;
+	if (e->flags & CETD_FLAG_ADDRESS)
+		snprintf(where, sizeof(where), " at %#llx, CPL %u, vCPU %u, SSP %#llx",
+			 (unsigned long long)e->rip, e->cpl, e->vcpu, (unsigned long long)e->ssp);
+	log_notice("VM %s (%s): %s#CP %s, error code %u%s: %s (rule %s)", vm->identity.id,
+		   vm->identity.name, e->type == CETD_EVENT_INJECTED ? "injected " : "",
+		   cetd_kind_to_string(e->kind), e->error_code, where,
+		   cetd_action_to_string(e->action),
+		   v->decisions[POLICY_SETTING_RECORD].rule[0]
+			   ? v->decisions[POLICY_SETTING_RECORD].rule
+			   : "of the VM's own");
+}
+
 void governor_vm_removed(struct governor *g, const struct vm *vm)
 {
 	ledger_remove(g->ledger, vm->identity.key);

@@ -27,6 +27,9 @@ int governor_read(const char *dir, struct policy_set **ret, char **ret_message);
 void governor_set_rules(struct governor *g, const char *dir, struct policy_set *set);
 
 void governor_vm_changed(struct governor *g, const struct vm *vm);
+/* A sampled event: written to the log if it is a fault and the VM's faults are to be recorded. vm
+ * may be NULL, as in struct model_observer. */
+void governor_event(struct governor *g, const struct vm *vm, const struct cetd_event *e);
 void governor_vm_removed(struct governor *g, const struct vm *vm);
 
 /* After an override was set or cleared, or the host changed. */

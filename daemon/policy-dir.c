@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cetd/policy-file.h"
+
 #include "policy-dir.h"
 #include "policy/parse.h"
 #include "util/jsontext.h"
@@ -85,4 +87,30 @@ int policy_dir_read(const char *path, struct policy_set **ret, char **ret_messag
 		return r;
 	*ret = take_ptr(set);
 	return 0;
+}
+
+int cetd_policy_check(const char *const *paths, size_t n, size_t *ret_rules, char **ret_message)
+{
+	_cleanup_(policy_set_freep) struct policy_set *set = policy_set_new();
+	int r = set ? 0 : -ENOMEM;
+
+	*ret_message = NULL;
+	for (size_t i = 0; i < n && r >= 0; i++)
+		r = policy_file_read(paths[i], set, ret_message);
+	if (r >= 0)
+		r = policy_set_finish(set, ret_message);
+	if (r >= 0)
+		*ret_rules = set->n_rules;
+	return r;
+}
+
+char *cetd_policy_schema(void)
+{
+	struct json_object *schema = policy_schema();
+	const char *text = json_object_to_json_string_ext(
+		schema, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+	char *copy = text ? strdup(text) : NULL;
+
+	json_object_put(schema);
+	return copy;
 }

@@ -14,7 +14,7 @@ struct settings {
 	uint32_t samples_per_second; /* a VM's share of the ring buffer */
 	char *metrics_listen;	     /* owned */
 	bool metrics_allow_remote;   /* metrics_listen may be an address that other hosts reach */
-	uint32_t policy_lease_sec; /* policies end when no daemon has run for so long; 0: never */
+	uint32_t policy_lease_sec;   /* policies end when no daemon has run for so long; 0: never */
 	char *log_level;	     /* owned */
 	char *policy_dir;	     /* owned; need not exist if it is SETTINGS_POLICY_DIR */
 };

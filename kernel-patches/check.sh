@@ -96,7 +96,7 @@ baseline() {
 	[ -e "$dir/$key.w" ] && [ -e "$dir/$key.sparse" ] && return 0
 	echo "     building the base (once)"
 	kbuild "$dir" W=1 "$@" | findings >"$dir/$key.w.new"
-	kbuild "$dir" C=2 CHECK=sparse "$@" | findings >"$dir/$key.sparse.new"
+	kbuild "$dir" W=1 C=2 CHECK=sparse "$@" | findings >"$dir/$key.sparse.new"
 	if grep -hE 'error:|\*\*\*' "$dir/$key.w.new"; then
 		return 1
 	fi
@@ -255,7 +255,7 @@ build_checked() {
 	shift 3
 	mapfile -t wanted < <(targets "$@")
 	[ ${#wanted[@]} -gt 0 ] || return 0
-	[ "$kind" = w ] || args=(C=2 CHECK=sparse)
+	[ "$kind" = w ] || args=(W=1 C=2 CHECK=sparse)
 	kbuild "$dir" olddefconfig >/dev/null
 	kbuild "$dir" "${args[@]}" "${wanted[@]}" >"$dir/log" || status=$?
 	compare "$name" "$dir/log" "$dir/$key.$kind" $status

@@ -14,7 +14,7 @@ __cetctl_offer() {
 }
 
 __cetctl_verbs() {
-	printf '%s\n' status list show faults monitor top probe metrics dump version help
+	printf '%s\n' status list show faults explain monitor top probe metrics policy dump version help
 }
 
 # Names that had to be escaped for the terminal cannot be typed back: their ids can.
@@ -44,7 +44,8 @@ _cetctl() {
 				connection+=("$option" "${COMP_WORDS[i]}")
 			fi
 			;;
-		-n | -d | --lines | --interval | --sort | --columns | --color | --json)
+		-n | -d | --lines | --interval | --sort | --columns | --color | --json | \
+			--symbols | --kaslr)
 			[[ ${COMP_WORDS[i + 1]-} != "=" ]] || ((i += 2))
 			;;
 		-* | =) ;;
@@ -62,7 +63,7 @@ _cetctl() {
 	elif [[ $option == "=" ]]; then
 		option=${COMP_WORDS[COMP_CWORD - 2]}
 	elif [[ $option != -? && $option != --host && $option != --machine && $option != --columns &&
-		$option != --sort ]]; then
+		$option != --sort && $option != --symbols && $option != --kaslr ]]; then
 		option=""
 	fi
 	case $option in
@@ -81,16 +82,20 @@ _cetctl() {
 	-M | --machine)
 		__cetctl_offer "$word" < <(machinectl list --no-legend 2>/dev/null | sed 's/ .*//')
 		;;
-	-n | -d) ;;
+	--symbols)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		;;
+	-n | -d | --kaslr) ;;
 	*)
 		if [[ $word == -* ]]; then
 			__cetctl_offer "$word" < <(printf '%s\n' --host --machine --bus-address --json \
-				--columns --sort --no-legend --color --lines --interval --help --version)
+				--columns --sort --no-legend --color --lines --interval --symbols --kaslr --help --version)
 		elif [[ -z $verb ]]; then
 			__cetctl_offer "$word" < <(__cetctl_verbs)
 		else
 			case $verb in
-			show | faults | monitor) __cetctl_offer "$word" < <(__cetctl_vms) ;;
+			show | faults | explain | monitor) __cetctl_offer "$word" < <(__cetctl_vms) ;;
 			help) __cetctl_offer "$word" < <(__cetctl_verbs) ;;
 			esac
 		fi

@@ -101,11 +101,10 @@ static int send(struct actor *a, const char *vm, const char *unit, enum actor_ac
 	strcpy(r->vm, vm);
 	r->next = a->requests;
 	a->requests = r;
-	k = sd_bus_call_method_async(a->bus, &r->slot, "org.freedesktop.systemd1",
-				     "/org/freedesktop/systemd1",
-				     "org.freedesktop.systemd1.Manager", actions[action].method,
-				     on_reply, r, actions[action].has_mode ? "ss" : "s", unit,
-				     "replace");
+	k = sd_bus_call_method_async(
+		a->bus, &r->slot, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+		"org.freedesktop.systemd1.Manager", actions[action].method, on_reply, r,
+		actions[action].has_mode ? "ss" : "s", unit, "replace");
 	if (k < 0)
 		request_free(r);
 	return k;

@@ -136,7 +136,8 @@ static int on_storms(sd_event_source *s _unused_, int fd _unused_, uint32_t reve
 }
 
 #define VERIFIER_LOG_BYTES 65536
-#define BPF_LOG_STATS 4 /* include/linux/bpf_verifier.h: what is wrong and how much it was, not each step */
+#define BPF_LOG_STATS \
+	4 /* include/linux/bpf_verifier.h: what is wrong and how much it was, not each step */
 
 /* What the verifier found wrong, if it was that. */
 static void log_verifier(const char *text)

@@ -10,6 +10,20 @@ static bool rates_equal(const struct cetd_rate *a, unsigned int n_a, const struc
 	return n_a == n_b && !memcmp(a, b, n_a * sizeof(*a));
 }
 
+/* The same but for the rule that they come from, whose number changes with the rules before it. */
+static bool rates_limit_the_same(const struct cetd_rate *a, unsigned int n_a,
+				 const struct cetd_rate *b, unsigned int n_b)
+{
+	for (unsigned int i = 0; i < n_a && n_a == n_b; i++) {
+		struct cetd_rate other = b[i];
+
+		other.rule = a[i].rule;
+		if (memcmp(a + i, &other, sizeof(other)))
+			return false;
+	}
+	return n_a == n_b;
+}
+
 /* Field by field: padding says nothing. */
 bool policy_verdict_equal(const struct policy_verdict *a, const struct policy_verdict *b)
 {
@@ -49,7 +63,8 @@ void policy_verdict_to_kernel(const struct policy_verdict *v, const struct cetd_
 	if (previous) {
 		/* In another mode, or when other faults are left, the buckets' past says nothing. */
 		bool is_same = previous->mode == p.mode && previous->flags == p.flags &&
-			       rates_equal(previous->rates, previous->n_rates, p.rates, p.n_rates);
+			       rates_limit_the_same(previous->rates, previous->n_rates, p.rates,
+						    p.n_rates);
 
 		p.generation = previous->generation + !is_same;
 	}

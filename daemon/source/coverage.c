@@ -96,10 +96,12 @@ static void fill_cet_msr(struct view *v)
 			v->host, fact, CETD_COVERAGE_OBSERVED,
 			"attempts only: KVM gives guests no CET here, so each access ends in #GP");
 	else if (v->host->guest_cet == CETD_GUEST_CET_ON)
+		/* kvm_cet_msr leaves IA32_XSS out, and kvm_msr does not say whose it is. */
 		host_set_fact(v->host, fact, CETD_COVERAGE_PARTIAL,
-			      "KVM sees INT_SSP_TAB and the CET bits of XSS; guests reach U_CET, "
-			      "S_CET and "
-			      "PL0_SSP to PL3_SSP directly, unseen");
+			      "KVM sees INT_SSP_TAB%s; guests reach U_CET, S_CET and PL0_SSP to "
+			      "PL3_SSP directly, unseen",
+			      v->state->family == CETD_FAMILY_PATCHED ? ""
+								      : " and the CET bits of XSS");
 	else
 		host_set_fact(v->host, fact, CETD_COVERAGE_PARTIAL,
 			      "accesses that KVM intercepts are counted; it is not known whether "
@@ -117,6 +119,12 @@ static void fill_cr4_cet(struct view *v)
 		host_set_fact(v->host, fact, CETD_COVERAGE_UNOBSERVABLE,
 			      "this KVM (%s) never calls kvm_cr for a guest's write of CR4",
 			      v->host->kvm_vendor);
+	else if (v->is_amd)
+		/* svm.c, cr_interception(): the emulator's writes are not traced. */
+		host_set_fact(v->host, fact, CETD_COVERAGE_PARTIAL,
+			      "writes of CR4 are counted where the processor has decode assists "
+			      "and KVM need "
+			      "not emulate them");
 	else if (v->host->guest_cet == CETD_GUEST_CET_OFF)
 		host_set_fact(v->host, fact, CETD_COVERAGE_OBSERVED,
 			      "attempts only: KVM gives guests no CET here, so setting CR4.CET "
@@ -203,9 +211,11 @@ static void add_causes(struct view *v)
 			       "KVM's tracepoints are not there.");
 	if (s->is_preemptible)
 		host_add_cause(v->host, "tracefs_unavailable",
-			       "Mount tracefs on /sys/kernel/tracing and let cetd read it; until then look at "
+			       "Mount tracefs on /sys/kernel/tracing and let cetd read it; until "
+			       "then look at "
 			       "the events lost to program_busy.",
-			       "Since Linux 7.0 only perf's tracepoints miss no event, and they are not to be "
+			       "Since Linux 7.0 only perf's tracepoints miss no event, and they "
+			       "are not to be "
 			       "had.");
 	if (s->family == CETD_FAMILY_STOCK)
 		host_add_cause(

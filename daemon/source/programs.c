@@ -245,8 +245,8 @@ static int programs_attach(struct programs *p)
 		link = bpf_program__attach(program);
 		if (!link) {
 			p->state.result[i] = -errno;
-			log_debug_errno(p->state.result[i], "The program for %s does not attach: %m",
-					table[i].hook);
+			log_debug_errno(p->state.result[i],
+					"The program for %s does not attach: %m", table[i].hook);
 			continue;
 		}
 		programs_keep_link(p->skel, program, link);

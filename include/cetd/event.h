@@ -76,7 +76,7 @@ enum cetd_lost {
 	CETD_LOST_VMS_FULL, /* event: no room for another VM in the map, or none could be allocated */
 	CETD_LOST_HISTORY_FULL,	 /* fault record: no history could be allocated */
 	CETD_LOST_SAMPLE_BUDGET, /* sample: the VM had used up its share of this round */
-	CETD_LOST_PROGRAM_BUSY,  /* event: its program was preempted in another thread, Linux 7.x */
+	CETD_LOST_PROGRAM_BUSY,	 /* event: its program was preempted in another thread, Linux 7.x */
 	_CETD_LOST_MAX,
 };
 
@@ -184,7 +184,7 @@ struct cetd_scan {
 _Static_assert(sizeof(struct cetd_scan) == 24, "scan record");
 _Static_assert(sizeof(struct cetd_event) == 64, "ring sample");
 _Static_assert(sizeof(struct cetd_counters) == 464, "counters");
-_Static_assert(sizeof(struct cetd_vm) == 496, "at most 1 KiB a VM with the hash element");
+_Static_assert(sizeof(struct cetd_vm) == 496, "at most 1 KiB a VM with what finds it");
 _Static_assert(sizeof(struct cetd_history) == 8 + 16 * 24 + 64 * 64, "history");
 _Static_assert(__builtin_offsetof(struct cetd_event, error_code) == 56, "no padding");
 _Static_assert(sizeof(struct cetd_control) == 16 + 8 * _CETD_LOST_MAX, "control");

@@ -89,7 +89,7 @@ struct cetd_rate {
 
 /* A VM's parameters. Key: as in the VM maps. Replaced as a whole, written by the daemon only. */
 struct cetd_policy {
-	__u32 generation; /* changes with the rates: the buckets of another generation are emptied */
+	__u32 generation; /* changes with the rates: buckets of another one start anew */
 	__u8 mode;	  /* enum cetd_mode */
 	__u8 flags;	  /* CETD_POLICY_… */
 	__u8 n_rates;

@@ -35,13 +35,6 @@ int BPF_PROG(fault_record, __u32 is_write, __u32 index, __u64 data)
 		.has_address = true,
 	};
 	struct subject s;
-	struct thread *t;
 
-	if (!vm_get(&s, key_of_process()))
-		return 0;
-	t = thread_get(s.key);
-	if (t)
-		t->has_fault = 1;
-	cp_count(&s, &f);
-	return 0;
+	return vm_get(&s, key_of_process()) ? handle_cp(&s, &f) : 0;
 }

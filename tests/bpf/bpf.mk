@@ -48,6 +48,6 @@ $(BUILD)/tests/bench/bench-bpf: $(BUILD)/tests/bench/bench-bpf.o
 
 ## bench: what cetd's programs cost a guest, beside an empty program and bpftrace
 .PHONY: bench bench-bpf
-bench: bench-bpf
+bench: bench-bpf bench-scrape bench-policy
 bench-bpf: $(BUILD)/tests/bench/bench-bpf lab-guests
 	$(Q)$(BUILD)/tests/bench/bench-bpf $(BUILD)

@@ -77,9 +77,9 @@ void live_start(struct live *l)
 		skip();
 	}
 	*l = (struct live){};
-	strcpy(l->host.kvm_vendor, access("/sys/module/kvm_intel", F_OK) == 0 ? "intel" :
-				   access("/sys/module/kvm_amd", F_OK) == 0   ? "amd" :
-										"pvm");
+	strcpy(l->host.kvm_vendor, access("/sys/module/kvm_intel", F_OK) == 0 ? "intel"
+				   : access("/sys/module/kvm_amd", F_OK) == 0 ? "amd"
+									      : "pvm");
 	assert_true(sd_event_new(&l->event) >= 0);
 	r = events_new(l->event, &params, &sink, &l->host, &l->events);
 	if (r == -EPERM || r == -ENOENT || r == -ENOSYS) {
@@ -138,4 +138,3 @@ void live_run(struct live *l, uint64_t usec)
 	while ((now = live_now_usec()) < end)
 		assert_true(sd_event_run(l->event, end - now) >= 0);
 }
-

@@ -104,20 +104,22 @@ initramfs() {
 }
 
 # boot NAME DIR: run the tests on that kernel, the serial log in $work/NAME.log. A machine that is busy with other
-# things can make an emulated kernel give up on its clocks before /init: that is tried once more.
+# things can make an emulated kernel give up on its clocks before /init, and the emulator can break the kernel's
+# patching of its own code: what ends in neither is tried once more, and that is said.
 boot() {
 	boot_once "$@"
-	grep -q '^@tcg boot' "$work/$1.log" && return
-	say "$1 did not reach /init, once more"
+	grep -q '^@tcg boot' "$work/$1.log" && ! grep -q 'Kernel panic' "$work/$1.log" && return
+	say "$1 died in the emulator, once more"
 	boot_once "$@"
 }
 
-# QEMU 7.2 leaves garbage in EFLAGS if an interrupt follows CMPXCHG16B, which dies as a double fault: hide it.
+# QEMU 7.2 leaves garbage in EFLAGS if an interrupt follows CMPXCHG16B, which dies as a double fault: hide it. With a
+# thread a CPU it lets one CPU run what another is just patching (Linux's jump labels): one thread.
 boot_once() {
-	timeout "$boot_seconds" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,cx16=off -smp 2 -m 1024 \
+	timeout "$boot_seconds" qemu-system-x86_64 -accel tcg,thread=single -cpu max,cx16=off -smp 2 -m 1024 \
 		-display none -monitor none -serial "file:$work/$1.log" -no-reboot -nodefaults \
 		-kernel "$2/bzImage" -initrd "$work/$1.cpio.gz" </dev/null \
-		-append "console=ttyS0 panic=-1 quiet rdinit=/init" >"$work/$1.qemu" 2>&1
+		-append "console=ttyS0 panic=-1 quiet no_timer_check rdinit=/init" >"$work/$1.qemu" 2>&1
 }
 
 # judge NAME: a line per check, from what cmocka and the discovery test said.

@@ -43,7 +43,7 @@ static void test_counts_equal_the_guests_own(void **state)
 		live_assert_exact(&l, live_msr_total(&l.seen[i].vm), n[i]);
 		assert_int_equal(l.seen[i].vm.tgid, pid[i]);
 		live_assert_exact(&l, l.seen[i].vm.counters.msr[CETD_MSR_S_CET][CETD_OP_WRITE][1],
-			     2 * (3000 + 2000 * i));
+				  2 * (3000 + 2000 * i));
 		assert_true(l.seen[i].is_settled);
 		assert_int_equal(l.seen[i].samples, 0);
 		guest_stop(pid[i]);
@@ -230,11 +230,13 @@ static void test_facts_hold(void **state)
 		assert_true(l.seen[0].vm.counters.vmcs_load[0] > 0);
 	else
 		assert_int_equal(l.seen[0].vm.counters.vmcs_load[0], 0);
-	/* The guest tries once to set CR4.CET; without CET that is intercepted wherever kvm_cr is called. */
-	if (l.host.facts[CETD_FACT_CR4_CET].state != CETD_COVERAGE_UNOBSERVABLE)
+	/* The guest tries once to set CR4.CET; AMD's KVM may emulate that unseen, as it does on QEMU. */
+	if (l.host.facts[CETD_FACT_CR4_CET].state == CETD_COVERAGE_UNOBSERVABLE)
+		assert_int_equal(l.seen[0].vm.counters.cr4_cet[1], 0);
+	else if (strcmp(l.host.kvm_vendor, "amd"))
 		assert_int_equal(l.seen[0].vm.counters.cr4_cet[1], 1);
 	else
-		assert_int_equal(l.seen[0].vm.counters.cr4_cet[1], 0);
+		assert_in_range(l.seen[0].vm.counters.cr4_cet[1], 0, 1);
 	guest_stop(pid);
 	live_stop(&l);
 }

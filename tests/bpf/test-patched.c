@@ -75,7 +75,8 @@ static void test_each_kind_is_counted_as_the_guest_counts_it(void **state)
 		uint64_t delivered = 0;
 
 		run_guest(&l, table[i].guest, 1, 1, table[i].count, &c);
-		print_message("%s: %ju faults by the guest\n", table[i].guest, (uintmax_t)total(&c));
+		print_message("%s: %ju faults by the guest\n", table[i].guest,
+			      (uintmax_t)total(&c));
 		assert_true(total(&c) >= 1);
 		for (int kind = 0; kind < _CETD_KIND_MAX; kind++)
 			for (int p = 0; p < _CETD_PRIVILEGE_MAX; p++)
@@ -142,7 +143,7 @@ static void test_msr_and_vmcs_loads_are_seen(void **state)
 	run_guest(&l, "ibt-cpl0", 1, 1, 1, &c);
 	assert_true(l.seen[0].vm.counters.vmcs_load[0] >= 1);
 	run_guest(&l, "msr-loop", 1, 1, 640, &c);
-	/* Ten rounds of every MSR; of these KVM sees INT_SSP_TAB and XSS, both written and the first one read. */
+	/* Ten rounds of every MSR; of these kvm_cet_msr tells of INT_SSP_TAB, written and read. */
 	assert_int_equal(l.seen[0].vm.counters.msr[CETD_MSR_INT_SSP_TAB][CETD_OP_WRITE][0], 10);
 	assert_int_equal(l.seen[0].vm.counters.msr[CETD_MSR_INT_SSP_TAB][CETD_OP_READ][0], 10);
 	live_stop(&l);

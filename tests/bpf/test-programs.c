@@ -47,7 +47,7 @@ static struct cetd_bpf *stock_new(void)
 	require_bpf();
 	skel = cetd_bpf__open();
 	assert_non_null(skel);
-	bpf_object__for_each_program(p, skel->obj)
+	bpf_object__for_each_program (p, skel->obj)
 		bpf_program__set_autoload(p, p == skel->progs.stock_msr ||
 						     p == skel->progs.stock_cr ||
 						     p == skel->progs.stock_inj_exception);
@@ -84,10 +84,9 @@ static int run(const struct bpf_program *p, const uint64_t *args, size_t bytes)
 	return bpf_prog_test_run_opts(bpf_program__fd(p), &opts);
 }
 
-#define RUN(program, ...)                                                                          \
-	assert_int_equal(run(program, (uint64_t[]){__VA_ARGS__},                                   \
-			     sizeof((uint64_t[]){__VA_ARGS__})),                                   \
-			 0)
+#define RUN(program, ...) \
+	assert_int_equal( \
+		run(program, (uint64_t[]){__VA_ARGS__}, sizeof((uint64_t[]){__VA_ARGS__})), 0)
 
 struct made_up {
 	uint64_t key, rip;
@@ -159,12 +158,12 @@ static void test_msr_counts_in_its_own_cell_and_no_other(void **state)
 			for (int fails = 0; fails < 2; fails++) {
 				bool is_known = vm_lookup(skel, KEY_SELF, &vm);
 
-				RUN(skel->progs.stock_msr, op, table[i].index, table[i].data, fails);
+				RUN(skel->progs.stock_msr, op, table[i].index, table[i].data,
+				    fails);
 				if (table[i].msr >= 0)
 					expected.msr[table[i].msr][op][fails]++;
 				else /* nor does it make a VM known */
-					assert_int_equal(is_known,
-							 vm_lookup(skel, KEY_SELF, &vm));
+					assert_int_equal(is_known, vm_lookup(skel, KEY_SELF, &vm));
 			}
 	assert_true(vm_lookup(skel, KEY_SELF, &vm));
 	/* XSS has two rows. */
@@ -370,7 +369,8 @@ static void test_full_vm_map_is_counted_and_keeps_its_vms(void **state)
 /* Keys that share an entry of `recent`, a process and a VM id of the same number among them. */
 static void test_keys_that_collide_stay_apart(void **state)
 {
-	static const uint64_t keys[] = {5, CETD_KEY_TGID | 5, 5 + 2048, 5 + 4096, CETD_KEY_TGID | 2053};
+	static const uint64_t keys[] = {5, CETD_KEY_TGID | 5, 5 + 2048, 5 + 4096,
+					CETD_KEY_TGID | 2053};
 	struct variant_bpf *skel = variant_new((struct limits){});
 	struct cetd_vm vm;
 

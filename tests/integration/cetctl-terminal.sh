@@ -168,6 +168,7 @@ in_shell() {
 	completes "$1" "columns after a comma" "cetctl list --columns=name,attr" "--columns=name,attribution"
 	completes "$1" "columns of faults" "cetctl faults --sort=ss" "--sort=ssp"
 	completes "$1" "words" "cetctl --json=sh" "--json=short"
+	completes "$1" "symbol files" "cetctl explain web-1 --symbols=/etc/os-rel" "--symbols=/etc/os-release"
 	completes "$1" "verbs to help with" "cetctl help fau" "cetctl help faults"
 	completes "$1" "hostile names are quoted, not run" "cetctl show sub" \
 		'cetctl show sub\\\$\\\(touch.*CETCTL_PWNED'

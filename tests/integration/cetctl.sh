@@ -96,6 +96,7 @@ tables() {
 	expect "probe: reasons and advice" 0 "unobservable no policy hook*-> Run a kernel with the policy series." \
 		"" probe
 	expect "metrics" 0 "cetd_build_info" "" metrics
+	expect "metrics --json" 0 '"text":*cetd_build_info' "" metrics --json
 	expect "version" 0 "daemon 0.1.0" "" version
 	expect "the verb is status when none is given" 0 "Guest CET" "" --no-legend
 }

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* inject COUNT: have KVM inject #CP (ENDBRANCH) into guests through /dev/kvm, COUNT times; then wait for the end. */
+/*
+ * inject COUNT [stop]: have KVM inject #CP (ENDBRANCH) into guests through /dev/kvm, COUNT times; then wait for the
+ * end. stop: stop before the first, for SIGCONT to go on.
+ */
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -14,7 +19,7 @@
 
 int main(int argc, char *argv[])
 {
-	int count = argc == 2 ? atoi(argv[1]) : 0;
+	int count = argc >= 2 ? atoi(argv[1]) : 0;
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
 	/*
@@ -25,6 +30,10 @@ int main(int argc, char *argv[])
 		perror("/dev/kvm");
 		return EXIT_FAILURE;
 	}
+
+	/* Until the VM has been found, say: `inject COUNT stop`, then SIGCONT. */
+	if (argc == 3 && !strcmp(argv[2], "stop"))
+		raise(SIGSTOP);
 
 	for (int i = 0; i < count; i++) {
 		if (guest_inject(CP_VECTOR, CP_ENDBRANCH, false) < 0) {

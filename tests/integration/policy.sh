@@ -37,6 +37,16 @@ echo 'not JSON' >"$rules/.30-hidden.json"
 echo 'not JSON' >"$rules/30-other.txt"
 check "good rules are good, and other files are left alone" check_config
 
+check "cetctl checks files without a daemon" cetctl policy check "$rules"/*.json
+check "the example that is installed is good" cetctl policy check systemd/policy-example.json
+printf '{ "version": 1,\n"rules": [ { "id": "web", "ibt": "off" } ] }' >"$work/twice.json"
+match "and them together" 'twice.json:2: id is "web", which is that of' \
+	"$(cetctl policy check "$rules"/*.json "$work/twice.json" 2>&1)"
+match "a file that is not there is refused" "none.json: cannot be read: No such file" \
+	"$(cetctl policy check "$work/none.json" 2>&1)"
+equal "the schema is JSON of the rules" object "$(cetctl policy schema | jq -r .properties.rules.items.type)"
+match "an unknown action is refused" "did you mean .cetctl policy check" "$(cetctl policy chek 2>&1)"
+
 if ! have_bpf || ! have_kvm; then
 	skip "policies of VMs: need root, BTF and /dev/kvm"
 	exit $failed
@@ -65,6 +75,18 @@ if [ "$(cetctl dump | jq -r .host.coverage.enforcement.state)" = unobservable ];
 else
 	skip "a kernel without the hook does not enforce: this one has it"
 fi
+match "cetctl shows a VM's settings" 'ibt +off .*rule web \(' "$(cetctl policy show web-1)"
+equal "and all VMs'" 2 "$(cetctl policy show --json | jq length)"
+# Real #CP, which KVM injects; the VM has no name, so only the rest is for it.
+# inject: three of them, once the VM is known; pid is the VM's. Its first samples could come before it otherwise.
+inject() {
+	start "$work/inject.log" "$BUILD/tests/inject" 3 stop
+	wait_for 20 eval 'cetctl list --json | jq -e ".[] | select(.pid == $pid)"' &&
+		wait_for 5 grep -q "^State:.*T (stopped)" "/proc/$pid/status" && kill -CONT "$pid"
+}
+recorded() { grep -c "injected #CP .*(rule rest)" "$work/cetd.log"; }
+inject || not_ok "a VM to inject into is found"
+check "faults of a VM with record are in the log" wait_for 20 eval '[ "$(recorded)" = 3 ]'
 equal "the files are shown" "2 2" "$(cetctl dump | jq -r '.policy | "\(.rules) \(.files | length)"')"
 
 # reload: the daemon's answer.
@@ -84,5 +106,10 @@ equal "and what is gone is gone" "default monitor" "$(policy other '"\(.mode.sou
 rm "$rules"/10-a.json
 check "no rules at all are good" reload
 equal "and then there is no policy" "null null" "$(cetctl dump | jq -r '"\(.policy) \(.vms[0].policy)"')"
+inject || not_ok "another VM to inject into is found"
+check "more faults are counted" wait_for 20 eval \
+	'cetctl list --json | jq -e ".[] | select(.pid == $pid and .injected_control_protection == 3)"'
+equal "but without record not in the log" 3 "$(recorded)"
+equal "cetctl says so" "No policy is in force." "$(cetctl policy show other)"
 stop_daemon
 exit $failed

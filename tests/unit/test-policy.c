@@ -305,6 +305,10 @@ static void test_kernel_parameters(void **state _unused_)
 	_cleanup_(policy_set_freep) struct policy_set *b = parse(
 		FILE_OF("{\"id\": \"a\", \"mode\": \"enforce\", \"ibt\": \"off\", \"cp_rate\": "
 			"{\"limit\": 8, \"then\": \"throttle\"}}"));
+	_cleanup_(policy_set_freep) struct policy_set *moved = parse(
+		FILE_OF("{\"id\": \"new\", \"record\": true}, {\"id\": \"a\", \"mode\": "
+			"\"enforce\", \"ibt\": \"off\", \"cp_rate\": {\"limit\": 7, \"then\": "
+			"\"throttle\"}}"));
 	struct cetd_policy first, same, other;
 	struct policy_verdict v, w;
 	struct vm vm = web;
@@ -319,6 +323,11 @@ static void test_kernel_parameters(void **state _unused_)
 	assert_int_equal(first.generation, 1);
 	policy_verdict_to_kernel(&v, &first, &same);
 	assert_memory_equal(&first, &same, sizeof(first));
+	/* A rule before it has it numbered anew, and its storms go on. */
+	policy_evaluate(moved, NULL, &vm, NOW, &w);
+	policy_verdict_to_kernel(&w, &first, &other);
+	assert_int_equal(other.rates[0].rule, 2);
+	assert_int_equal(other.generation, 1);
 	policy_evaluate(b, NULL, &vm, NOW, &w);
 	assert_false(policy_verdict_equal(&v, &w));
 	policy_verdict_to_kernel(&w, &first, &other);

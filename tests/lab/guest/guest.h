@@ -323,7 +323,7 @@ no_cet_probing:
 	.long 0
 
 /* Without CET: CR4.CET and the MSRs end in #GP, instructions in #UD, RDSSP and ENDBR64 do nothing. */
-#define MUST_FAULT(vector, n) FAIL; 773: cmpb $vector, no_cet_vector(%rip); EXPECT(je); EXPECT_FAULTS(n)
+#define MUST_FAULT(vector, n) FAIL; 773: cmpl $vector, PARAM_VECTOR(%r15); EXPECT(je); EXPECT_FAULTS(n)
 no_cet:
 	movl $1, no_cet_probing(%rip)
 	lea 773f(%rip), %r14
@@ -358,11 +358,9 @@ no_cet:
 	EXPECT_FAULTS(8)
 	SUCCEED
 
-no_cet_vector:
-	.byte 0
 no_cet_fault:
 	mov FRAME_VECTOR(%rbx), %eax
-	mov %al, no_cet_vector(%rip)
+	mov %eax, PARAM_VECTOR(%r15)
 	call report_fault
 	mov %r14, FRAME_RIP(%rbx)
 	jmp fault_return

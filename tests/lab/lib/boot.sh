@@ -93,16 +93,18 @@ boot_cpu_seconds() {
 
 # boot_run LABEL ISO CPUS SERIAL: 0 if the machine powered itself off after its tests, 1 if it was cut off.
 boot_run() {
-	local label=$1 serial=$4 pid start seen=0 size=0 last=0 used=0 now why=''
+	local label=$1 serial=$4 pid start seen=0 size=0 last=0 used=0 now now_used why=''
 	boot_bochsrc "$2" "$3" "$serial" "$serial.bochs" >"$serial.bochsrc"
 	: >"$serial"
 	"$bochs_dir/bochs" -q -f "$serial.bochsrc" >"$serial.stdout" 2>&1 </dev/null &
 	pid=$!
+	trap 'kill -KILL "$pid"; exit 143' TERM INT
 	start=$SECONDS
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.5
 		now=$(stat -c %s "$serial")
-		used=$(boot_cpu_seconds "$pid") || break
+		now_used=$(boot_cpu_seconds "$pid") || break
+		used=$now_used
 		[ "$now" = "$size" ] || { size=$now last=$used; }
 		[ -n "${LAB_SILENT:-}" ] || seen=$(boot_progress "$label" "$serial" "$seen")
 		[ $((used - last)) -lt "$lab_quiet_seconds" ] || why="no output for $lab_quiet_seconds s of its CPU time"
@@ -111,6 +113,7 @@ boot_run() {
 		[ -z "$why" ] || break
 	done
 	wait "$pid" 2>/dev/null
+	trap - TERM INT
 	[ -n "${LAB_SILENT:-}" ] || boot_progress "$label" "$serial" "$seen" >/dev/null
 	if grep -q '^@lab done' "$serial"; then
 		say "$label: powered off after $((SECONDS - start)) s, $used s of CPU time"

@@ -17,7 +17,10 @@ kernel_conf() {
 	# shellcheck source=/dev/null
 	. "$conf"
 	k_kind=$kind k_suite=$suite k_image=$image k_modules=$modules k_source=$source
-	k_series=$series k_cet=$cet k_events=$events k_optional=$optional
+	k_series=$series k_cet=${LAB_CET:-$cet} k_events=$events k_optional=$optional
+	# What a series shows follows from what it has: no tracepoint of its own, no events of its own.
+	[ "$k_events" != cet ] || [ -z "$(kernel_patches)" ] || kernel_patches | xargs grep -qs 'TRACE_EVENT.*kvm_cet_cp' ||
+		k_events=stock
 	[ "$k_variant" = plain ] || [ "$k_kind" = source ] || die "kernel '$1': only self-built ones have :debug"
 }
 
@@ -135,6 +138,13 @@ kernel_tree() {
 	rm -rf "$stage" "$stage.list"
 }
 
+# kernel_progress: until killed, tell each minute how far the build of $k_name is.
+kernel_progress() {
+	while sleep 60; do
+		say "kernel $k_name: $(grep -cE '^  (CC|AS|LD|AR)' "$lab_cache/log/build-$k_name.log") of about 1800 objects"
+	done
+}
+
 # kernel_compile SOURCE OBJECTS OUT
 kernel_compile() {
 	local src=$1 obj=$2 out=$3 fragments=("$lab_root/kernel.config") make ko
@@ -154,7 +164,11 @@ kernel_compile() {
 		grep -qx "$ko" "$obj/.config" || die "kernel $k_name: $ko did not survive olddefconfig"
 	done
 	say "kernel $k_name: building (first time about 10 minutes on two cores), log $lab_cache/log/build-$k_name.log"
-	lab_logged "build-$k_name" nice -n 10 "${make[@]}" -j"$lab_jobs" bzImage modules || return 1
+	kernel_progress &
+	local progress=$! r=0
+	lab_logged "build-$k_name" nice -n 10 "${make[@]}" -j"$lab_jobs" bzImage modules || r=1
+	kill "$progress" 2>/dev/null
+	[ $r = 0 ] || return 1
 	rm -rf "$out.new" && mkdir -p "$out.new/modules"
 	cp "$obj/arch/x86/boot/bzImage" "$out.new/" || return 1
 	for ko in irqbypass kvm kvm-intel; do

@@ -23,8 +23,10 @@ stack_stage() {
 		stack_program "$1" "$(command -v $program)" || return 1
 	done
 	stack_program "$1" "$lab_build/cetd" && stack_program "$1" "$lab_build/cetctl" || return 1
+	[ ! -x "$lab_build/tests/bpf/test-patched" ] || stack_program "$1" "$lab_build/tests/bpf/test-patched" || return 1
 	install -D "$(command -v bash)" "$1/bin/bash"
 	mkdir -p "$1/lab/src/tests/lib" "$1/lab/src/systemd" "$1/lab/expect" "$1/etc"
+	mkdir -p "$1/lab/src/build" && ln -s /lab/guest /lab/bin/cetvmm "$1/lab/src/build/"
 	cp "$lab_root/../lib/checks.sh" "$lab_root/../lib/live.sh" "$1/lab/src/tests/lib/"
 	cp "$lab_root/../../systemd/org.cetd1.conf" "$1/lab/src/systemd/"
 	cp "$lab_root"/expect/probe.tsv "$1/lab/expect/"
@@ -36,7 +38,7 @@ stack_stage() {
 stack_class() {
 	case $k_events/$k_cet in
 	cet/*) echo "patched-${k_name#*-}" | sed 's/:.*//' ;;
-	*/yes) echo stock ;;
+	*/yes) [ "$k_source" = linux-source-6.12 ] && echo stock-6.12 || echo stock ;;
 	*) echo none ;;
 	esac
 }

@@ -53,8 +53,15 @@ tests_enforce() {
 	printf 'enforce\t300\t/lab/tests/enforce\n'
 }
 
-# tests_bench: asked for by `lab bench` alone.
+# tests_patched: the BPF tests that only a kernel with cetd's tracepoints can pass; a skip is a failure there.
+tests_patched() {
+	[ "$k_events" = cet ] && [ -x "$lab_build/tests/bpf/test-patched" ] || return 0
+	printf 'bpf-patched\t300\tcd /lab/src; test-patched >/tmp/out 2>&1; r=$?; cat /tmp/out; ! grep SKIP /tmp/out && exit $r; exit 1\n'
+}
+
+# Asked for by `lab bench` and `lab record` alone.
 tests_bench() { printf 'bench\t600\t/lab/tests/bench %s\n' "$(stack_class)"; }
+tests_record() { printf 'record\t600\t/lab/tests/record\n'; }
 
 tests_last() {
 	printf 'kernel-log\t20\t/lab/tests/kernel-log\n'
@@ -62,15 +69,18 @@ tests_last() {
 
 # tests_list CPUS PATTERN
 tests_list() {
-	if [ "$2" = bench ]; then
-		tests_bench
+	case $2 in
+	bench | record)
+		"tests_$2"
 		return
-	fi
+		;;
+	esac
 	{
 		tests_guests "$1"
 		tests_selftests "$1"
 		tests_stack "$1"
 		tests_enforce "$1"
+		tests_patched
 		tests_last
 	} | while IFS=$'\t' read -r name rest; do
 		# shellcheck disable=SC2053

@@ -37,39 +37,40 @@
 
 /* Parameter block, 64 bytes a vCPU at MEM_PARAM; the VMM fills it before the guest starts. */
 #define PARAM_BYTES 64
-#define PARAM_COUNT 0 /* u64: how often to do what the guest repeats */
-#define PARAM_VCPU 8 /* u32 */
-#define PARAM_VCPUS 12 /* u32 */
-#define PARAM_STOP 16 /* u64: not 0 when the guest's loop shall end */
-#define PARAM_CHECK_MSR 24 /* u32: for PORT_CHECK_MSR */
+#define PARAM_COUNT 0	     /* u64: how often to do what the guest repeats */
+#define PARAM_VCPU 8	     /* u32 */
+#define PARAM_VCPUS 12	     /* u32 */
+#define PARAM_STOP 16	     /* u64: not 0 when the guest's loop shall end */
+#define PARAM_CHECK_MSR 24   /* u32: for PORT_CHECK_MSR */
+#define PARAM_VECTOR 28	     /* u32: the last exception of a guest that looks for missing CET */
 #define PARAM_CHECK_VALUE 32 /* u64: for PORT_CHECK_MSR and PORT_CHECK_SSP */
-#define PARAM_PROGRESS 40 /* u64: rounds done so far, kept by the guest */
-#define PARAM_FAULTS 48 /* u64: exceptions taken so far, kept by the guest */
-#define PARAM_LAST 56 /* u32: the guest's last PORT_FAULT */
-#define PARAM_PENDING 60 /* u32: faults like it that are not reported yet */
+#define PARAM_PROGRESS 40    /* u64: rounds done so far, kept by the guest */
+#define PARAM_FAULTS 48	     /* u64: exceptions taken so far, kept by the guest */
+#define PARAM_LAST 56	     /* u32: the guest's last PORT_FAULT */
+#define PARAM_PENDING 60     /* u32: faults like it that are not reported yet */
 
 /* Reports: a 32-bit OUT to one of these. */
-#define PORT_DONE 0x5100 /* 0: success, else the line of the guest's source that failed */
-#define PORT_FAULT 0x5101 /* vector << 24 | CPL << 16 | error code, once for each exception */
+#define PORT_DONE 0x5100      /* 0: success, else the line of the guest's source that failed */
+#define PORT_FAULT 0x5101     /* vector << 24 | CPL << 16 | error code, once for each exception */
 #define PORT_FAULT_RIP 0x5102 /* after PORT_FAULT */
 #define PORT_FAULT_SSP 0x5103 /* after PORT_FAULT_RIP: SSP as the handler found it, or 0 */
-#define PORT_FEATURES 0x5104 /* what the guest's CPUID shows: 1 SHSTK, 2 IBT, 4 VMX */
-#define PORT_NOTE 0x5105 /* any value, printed with --verbose */
+#define PORT_FEATURES 0x5104  /* what the guest's CPUID shows: 1 SHSTK, 2 IBT, 4 VMX */
+#define PORT_NOTE 0x5105      /* any value, printed with --verbose */
 #define PORT_CHECK_MSR 0x5106 /* the VMM compares KVM_GET_MSRS with the parameter block */
 #define PORT_CHECK_SSP 0x5107 /* the VMM compares KVM_GET_ONE_REG with the parameter block */
-#define PORT_INJECT 0x5108 /* the VMM injects #CP with this error code */
-#define PORT_MIGRATE 0x5109 /* the VMM moves the whole state into a new VM and goes on there */
-#define PORT_FAULTS 0x510a /* this many more faults like the last PORT_FAULT, unreported ones */
-#define PORT_BENCH 0x510b /* the BENCH_... that the next PORT_TICKS is about */
+#define PORT_INJECT 0x5108    /* the VMM injects #CP with this error code */
+#define PORT_MIGRATE 0x5109   /* the VMM moves the whole state into a new VM and goes on there */
+#define PORT_FAULTS 0x510a    /* this many more faults like the last PORT_FAULT, unreported ones */
+#define PORT_BENCH 0x510b     /* the BENCH_... that the next PORT_TICKS is about */
 #define PORT_TICKS 0x510c
 
-#define BENCH_EMPTY 0 /* reading the TSC twice */
-#define BENCH_CPUID 1 /* an exit that KVM handles itself */
-#define BENCH_OUT 2 /* an exit to the VMM */
-#define BENCH_RDMSR 3 /* IA32_S_CET */
-#define BENCH_WRMSR 4 /* IA32_U_CET */
+#define BENCH_EMPTY 0	      /* reading the TSC twice */
+#define BENCH_CPUID 1	      /* an exit that KVM handles itself */
+#define BENCH_OUT 2	      /* an exit to the VMM */
+#define BENCH_RDMSR 3	      /* IA32_S_CET */
+#define BENCH_WRMSR 4	      /* IA32_U_CET */
 #define BENCH_RDMSR_TRAPPED 5 /* IA32_INT_SSP_TAB, which KVM always intercepts */
-#define BENCH_CP 6 /* from the branch to the handler */
+#define BENCH_CP 6	      /* from the branch to the handler */
 #define BENCHES 7
 
 #define FEATURE_SHSTK 1

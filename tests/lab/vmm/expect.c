@@ -70,7 +70,8 @@ bool expect_valid(const char *text)
 
 	if (parse(text, &w))
 		return true;
-	fprintf(stderr, "cetvmm: --expect '%s': words are cet, no-cet, gp=N, ud=N, KIND@CPL=N\n", text);
+	fprintf(stderr, "cetvmm: --expect '%s': words are cet, no-cet, gp=N, ud=N, KIND@CPL=N\n",
+		text);
 	return false;
 }
 
@@ -78,7 +79,8 @@ static bool same(const char *what, uint64_t found, uint64_t wanted)
 {
 	if (found == wanted)
 		return true;
-	fprintf(stderr, "cetvmm: expected %" PRIu64 " %s, the guests saw %" PRIu64 "\n", wanted, what, found);
+	fprintf(stderr, "cetvmm: expected %" PRIu64 " %s, the guests saw %" PRIu64 "\n", wanted,
+		what, found);
 	return false;
 }
 
@@ -102,7 +104,8 @@ bool expect_met(const struct options *o, const struct vm *vms)
 	}
 	for (unsigned int kind = 0; kind < CP_KINDS; kind++) {
 		for (unsigned int cpl = 0; cpl < 4; cpl++) {
-			snprintf(what, sizeof(what), "#CP %s at CPL %u", cp_kind_to_string(kind), cpl);
+			snprintf(what, sizeof(what), "#CP %s at CPL %u", cp_kind_to_string(kind),
+				 cpl);
 			ok = same(what, sum.cp[kind][cpl], w.cp[kind][cpl]) && ok;
 		}
 	}

@@ -24,8 +24,10 @@ static void usage(FILE *f)
 	      "  --timeout S    give up after S seconds, exit 124 (default: never)\n"
 	      "  --linger S     keep the VMs for S seconds after the guests are done\n"
 	      "  --no-cet       hide SHSTK and IBT from the guest's CPUID\n"
-	      "  --expect LIST  also fail unless the reports match: 'cet' or 'no-cet', then as wanted\n"
-	      "                 'KIND@CPL=N' for #CP (those not named must be none), 'gp=N', 'ud=N'\n"
+	      "  --expect LIST  also fail unless the reports match: 'cet' or 'no-cet', then as "
+	      "wanted\n"
+	      "                 'KIND@CPL=N' for #CP (those not named must be none), 'gp=N', "
+	      "'ud=N'\n"
 	      "  --name NAME    name of this process and in the report\n"
 	      "  --bounce       move each vCPU to another CPU before it is run again\n"
 	      "  --rate         print rounds a second\n"
@@ -48,24 +50,39 @@ static bool parse_number(const char *text, uint64_t min, uint64_t max, uint64_t 
 	return true;
 }
 
-enum { OPT_VCPUS, OPT_VMS, OPT_COUNT, OPT_SECONDS, OPT_TIMEOUT, OPT_LINGER, OPT_NUMBERS,
-       OPT_NO_CET = OPT_NUMBERS, OPT_NAME, OPT_EXPECT, OPT_BOUNCE, OPT_RATE, OPT_JSON, OPT_VERBOSE, OPT_HELP };
+enum {
+	OPT_VCPUS,
+	OPT_VMS,
+	OPT_COUNT,
+	OPT_SECONDS,
+	OPT_TIMEOUT,
+	OPT_LINGER,
+	OPT_NUMBERS,
+	OPT_NO_CET = OPT_NUMBERS,
+	OPT_NAME,
+	OPT_EXPECT,
+	OPT_BOUNCE,
+	OPT_RATE,
+	OPT_JSON,
+	OPT_VERBOSE,
+	OPT_HELP
+};
 
 static const struct option long_options[] = {
-	{ "vcpus", required_argument, NULL, OPT_VCPUS },
-	{ "vms", required_argument, NULL, OPT_VMS },
-	{ "count", required_argument, NULL, OPT_COUNT },
-	{ "seconds", required_argument, NULL, OPT_SECONDS },
-	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
-	{ "linger", required_argument, NULL, OPT_LINGER },
-	{ "no-cet", no_argument, NULL, OPT_NO_CET },
-	{ "name", required_argument, NULL, OPT_NAME },
-	{ "expect", required_argument, NULL, OPT_EXPECT },
-	{ "bounce", no_argument, NULL, OPT_BOUNCE },
-	{ "rate", no_argument, NULL, OPT_RATE },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "verbose", no_argument, NULL, OPT_VERBOSE },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{"vcpus", required_argument, NULL, OPT_VCPUS},
+	{"vms", required_argument, NULL, OPT_VMS},
+	{"count", required_argument, NULL, OPT_COUNT},
+	{"seconds", required_argument, NULL, OPT_SECONDS},
+	{"timeout", required_argument, NULL, OPT_TIMEOUT},
+	{"linger", required_argument, NULL, OPT_LINGER},
+	{"no-cet", no_argument, NULL, OPT_NO_CET},
+	{"name", required_argument, NULL, OPT_NAME},
+	{"expect", required_argument, NULL, OPT_EXPECT},
+	{"bounce", no_argument, NULL, OPT_BOUNCE},
+	{"rate", no_argument, NULL, OPT_RATE},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"verbose", no_argument, NULL, OPT_VERBOSE},
+	{"help", no_argument, NULL, OPT_HELP},
 	{},
 };
 
@@ -73,17 +90,18 @@ static const struct option long_options[] = {
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const uint64_t limit[OPT_NUMBERS][2] = {
-		[OPT_VCPUS] = { 1, MAX_VCPUS }, [OPT_VMS] = { 1, 64 },
-		[OPT_COUNT] = { 1, UINT64_MAX }, [OPT_SECONDS] = { 1, 86400 },
-		[OPT_TIMEOUT] = { 1, 86400 }, [OPT_LINGER] = { 0, 86400 },
+		[OPT_VCPUS] = {1, MAX_VCPUS},  [OPT_VMS] = {1, 64},
+		[OPT_COUNT] = {1, UINT64_MAX}, [OPT_SECONDS] = {1, 86400},
+		[OPT_TIMEOUT] = {1, 86400},    [OPT_LINGER] = {0, 86400},
 	};
-	uint64_t number[OPT_NUMBERS] = { 1, 1, 1000, 0, 0, 0 };
+	uint64_t number[OPT_NUMBERS] = {1, 1, 1000, 0, 0, 0};
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		if (opt >= 0 && opt < OPT_NUMBERS) {
 			if (!parse_number(optarg, limit[opt][0], limit[opt][1], number + opt)) {
-				fprintf(stderr, "cetvmm: --%s: '%s' is not a number from %llu to %llu\n",
+				fprintf(stderr,
+					"cetvmm: --%s: '%s' is not a number from %llu to %llu\n",
 					long_options[opt].name, optarg,
 					(unsigned long long)limit[opt][0],
 					(unsigned long long)limit[opt][1]);
@@ -165,7 +183,8 @@ static int run_all(const struct options *o, struct vm *vms)
 {
 	unsigned int n = o->vms * o->vcpus, started = 0;
 	pthread_t *threads = calloc(n, sizeof(*threads));
-	struct timespec stop = deadline_after(o->seconds), limit = deadline_after(o->timeout_seconds);
+	struct timespec stop = deadline_after(o->seconds),
+			limit = deadline_after(o->timeout_seconds);
 	bool is_stopped = o->seconds == 0;
 	int r = 0;
 

@@ -79,7 +79,8 @@ static void print_vcpu_json(const struct vcpu *v)
 {
 	const struct report *r = &v->report;
 
-	printf("{\"vm\":%u,\"vcpu\":%u,\"ok\":%s,", v->vm->index, v->index, vcpu_ok(r) ? "true" : "false");
+	printf("{\"vm\":%u,\"vcpu\":%u,\"ok\":%s,", v->vm->index, v->index,
+	       vcpu_ok(r) ? "true" : "false");
 	printf("\"shstk\":%s,\"ibt\":%s,", r->features & FEATURE_SHSTK ? "true" : "false",
 	       r->features & FEATURE_IBT ? "true" : "false");
 	print_faults_json(r);
@@ -87,7 +88,8 @@ static void print_vcpu_json(const struct vcpu *v)
 	       ",\"other_exceptions\":%" PRIu64 ",\"rounds\":%" PRIu64 ",\"checks\":%" PRIu64
 	       ",\"migrations\":%" PRIu64 ",\"injected\":%" PRIu64,
 	       r->gp, r->ud, r->other, r->rounds, r->checks, r->migrations, r->injected);
-	printf(",\"last_rip\":%" PRIu64 ",\"last_ssp\":%" PRIu64 ",\"ticks\":[", r->last_rip, r->last_ssp);
+	printf(",\"last_rip\":%" PRIu64 ",\"last_ssp\":%" PRIu64 ",\"ticks\":[", r->last_rip,
+	       r->last_ssp);
 	for (unsigned int i = 0; i < BENCHES; i++)
 		printf("%s%u", i ? "," : "", r->ticks[i]);
 	printf("]");
@@ -108,7 +110,8 @@ static void print_json(const struct options *o, const struct vm *vms, double sec
 		printf(",\"name\":");
 		print_string(o->name);
 	}
-	printf(",\"ok\":%s,\"seconds\":%.3f,\"vcpus\":[", report_ok(o, vms) ? "true" : "false", seconds);
+	printf(",\"ok\":%s,\"seconds\":%.3f,\"vcpus\":[", report_ok(o, vms) ? "true" : "false",
+	       seconds);
 	for (unsigned int i = 0; i < o->vms * o->vcpus; i++) {
 		if (i)
 			putchar(',');
@@ -121,8 +124,9 @@ static void print_vcpu(const struct vcpu *v)
 {
 	const struct report *r = &v->report;
 
-	printf("vm %u vcpu %u: %s, CPUID has%s%s%s", v->vm->index, v->index, vcpu_ok(r) ? "ok" : "FAILED",
-	       r->features & FEATURE_SHSTK ? " SHSTK" : "", r->features & FEATURE_IBT ? " IBT" : "",
+	printf("vm %u vcpu %u: %s, CPUID has%s%s%s", v->vm->index, v->index,
+	       vcpu_ok(r) ? "ok" : "FAILED", r->features & FEATURE_SHSTK ? " SHSTK" : "",
+	       r->features & FEATURE_IBT ? " IBT" : "",
 	       r->features & (FEATURE_SHSTK | FEATURE_IBT) ? "" : " no CET");
 	for (unsigned int kind = 0; kind < CP_KINDS; kind++) {
 		for (unsigned int cpl = 0; cpl < 4; cpl++) {
@@ -138,7 +142,8 @@ static void print_vcpu(const struct vcpu *v)
 	if (r->other)
 		printf(", %" PRIu64 " other exceptions", r->other);
 	if (r->failed_line)
-		printf("; failed at line %u of the guest (last fault %#x at rip %#" PRIx64 ", note %#x)",
+		printf("; failed at line %u of the guest (last fault %#x at rip %#" PRIx64
+		       ", note %#x)",
 		       r->failed_line, r->last_fault, r->last_rip, r->note);
 	if (r->why[0])
 		printf("; %s", r->why);

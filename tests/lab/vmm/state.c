@@ -18,12 +18,13 @@ struct one_msr {
 };
 
 static const uint32_t cet_msrs[] = {
-	MSR_U_CET, MSR_S_CET, MSR_PL0_SSP, MSR_PL1_SSP, MSR_PL2_SSP, MSR_PL3_SSP, MSR_INT_SSP_TAB, MSR_XSS,
+	MSR_U_CET,   MSR_S_CET,	  MSR_PL0_SSP,	   MSR_PL1_SSP,
+	MSR_PL2_SSP, MSR_PL3_SSP, MSR_INT_SSP_TAB, MSR_XSS,
 };
 
 int vcpu_get_msr(struct vcpu *v, uint32_t index, uint64_t *ret_value)
 {
-	struct one_msr m = { .head.nmsrs = 1, .entry.index = index };
+	struct one_msr m = {.head.nmsrs = 1, .entry.index = index};
 	int r = ioctl(v->fd, KVM_GET_MSRS, &m);
 
 	if (r < 0)
@@ -36,7 +37,7 @@ int vcpu_get_msr(struct vcpu *v, uint32_t index, uint64_t *ret_value)
 
 static int set_msr(struct vcpu *v, uint32_t index, uint64_t value)
 {
-	struct one_msr m = { .head.nmsrs = 1, .entry = { .index = index, .data = value } };
+	struct one_msr m = {.head.nmsrs = 1, .entry = {.index = index, .data = value}};
 	int r = ioctl(v->fd, KVM_SET_MSRS, &m);
 
 	if (r < 0)
@@ -46,14 +47,14 @@ static int set_msr(struct vcpu *v, uint32_t index, uint64_t value)
 
 int vcpu_get_guest_ssp(struct vcpu *v, uint64_t *ret_ssp)
 {
-	struct kvm_one_reg reg = { .id = REG_GUEST_SSP, .addr = (uintptr_t)ret_ssp };
+	struct kvm_one_reg reg = {.id = REG_GUEST_SSP, .addr = (uintptr_t)ret_ssp};
 
 	return ioctl(v->fd, KVM_GET_ONE_REG, &reg) < 0 ? -errno : 0;
 }
 
 static int set_guest_ssp(struct vcpu *v, uint64_t ssp)
 {
-	struct kvm_one_reg reg = { .id = REG_GUEST_SSP, .addr = (uintptr_t)&ssp };
+	struct kvm_one_reg reg = {.id = REG_GUEST_SSP, .addr = (uintptr_t)&ssp};
 
 	return ioctl(v->fd, KVM_SET_ONE_REG, &reg) < 0 ? -errno : 0;
 }
@@ -106,7 +107,8 @@ static int copy_xsave(struct vcpu *from, struct vcpu *to)
 	int bytes = ioctl(from->vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
 
 	if (bytes <= (int)sizeof(struct kvm_xsave))
-		return copy_by_ioctl(from, to, KVM_GET_XSAVE, KVM_SET_XSAVE, sizeof(struct kvm_xsave));
+		return copy_by_ioctl(from, to, KVM_GET_XSAVE, KVM_SET_XSAVE,
+				     sizeof(struct kvm_xsave));
 	return copy_by_ioctl(from, to, KVM_GET_XSAVE2, KVM_SET_XSAVE, bytes);
 }
 
@@ -154,11 +156,11 @@ int vcpu_move(struct vcpu *from, struct vcpu *to)
 		unsigned long get, set;
 		size_t bytes;
 	} parts[] = {
-		{ KVM_GET_SREGS, KVM_SET_SREGS, sizeof(struct kvm_sregs) },
-		{ KVM_GET_XCRS, KVM_SET_XCRS, sizeof(struct kvm_xcrs) },
-		{ KVM_GET_REGS, KVM_SET_REGS, sizeof(struct kvm_regs) },
-		{ KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS, sizeof(struct kvm_debugregs) },
-		{ KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS, sizeof(struct kvm_vcpu_events) },
+		{KVM_GET_SREGS, KVM_SET_SREGS, sizeof(struct kvm_sregs)},
+		{KVM_GET_XCRS, KVM_SET_XCRS, sizeof(struct kvm_xcrs)},
+		{KVM_GET_REGS, KVM_SET_REGS, sizeof(struct kvm_regs)},
+		{KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS, sizeof(struct kvm_debugregs)},
+		{KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS, sizeof(struct kvm_vcpu_events)},
 	};
 	uint64_t ssp;
 	int r;

@@ -37,8 +37,8 @@ static void count_fault(struct report *r, uint32_t fault, uint64_t times)
 
 static void set_why(struct vcpu *v, const char *what, uint64_t found, uint64_t wanted)
 {
-	snprintf(v->report.why, sizeof(v->report.why), "%s: the guest says %#llx, KVM says %#llx", what,
-		 (unsigned long long)wanted, (unsigned long long)found);
+	snprintf(v->report.why, sizeof(v->report.why), "%s: the guest says %#llx, KVM says %#llx",
+		 what, (unsigned long long)wanted, (unsigned long long)found);
 }
 
 static int check_msr(struct vcpu *v)
@@ -90,14 +90,16 @@ static int migrate(struct vcpu *v)
 	int r;
 
 	if (old->options->vcpus != 1) {
-		snprintf(v->report.why, sizeof(v->report.why), "only a VM of one vCPU can be moved");
+		snprintf(v->report.why, sizeof(v->report.why),
+			 "only a VM of one vCPU can be moved");
 		return -EINVAL;
 	}
 	r = vm_clone(old, &fresh);
 	if (r >= 0)
 		r = vcpu_move(v, fresh.vcpus);
 	if (r < 0) {
-		snprintf(v->report.why, sizeof(v->report.why), "moving the state: %s", strerror(-r));
+		snprintf(v->report.why, sizeof(v->report.why), "moving the state: %s",
+			 strerror(-r));
 		fresh.mem = NULL;
 		vm_done(&fresh);
 		return r;
@@ -166,14 +168,16 @@ static int handle_io(struct vcpu *v)
 	uint16_t port = v->run->io.port;
 	uint32_t value;
 
-	if (v->run->io.direction != KVM_EXIT_IO_OUT || v->run->io.size != 4 || v->run->io.count != 1) {
-		snprintf(v->report.why, sizeof(v->report.why), "I/O that is no report, port %#x", port);
+	if (v->run->io.direction != KVM_EXIT_IO_OUT || v->run->io.size != 4 ||
+	    v->run->io.count != 1) {
+		snprintf(v->report.why, sizeof(v->report.why), "I/O that is no report, port %#x",
+			 port);
 		return -EPROTO;
 	}
 	memcpy(&value, (uint8_t *)v->run + v->run->io.data_offset, sizeof(value));
 	if (v->vm->options->verbose) {
-		fprintf(stderr, "cetvmm: vm %u vcpu %u port %#x value %#x\n", v->vm->index, v->index,
-			port, value);
+		fprintf(stderr, "cetvmm: vm %u vcpu %u port %#x value %#x\n", v->vm->index,
+			v->index, port, value);
 	}
 	return handle_report(v, port, value);
 }
@@ -214,7 +218,8 @@ int vcpu_run(struct vcpu *v)
 		if (ioctl(v->fd, KVM_RUN, 0) < 0) {
 			if (errno == EINTR)
 				continue;
-			snprintf(v->report.why, sizeof(v->report.why), "KVM_RUN: %s", strerror(errno));
+			snprintf(v->report.why, sizeof(v->report.why), "KVM_RUN: %s",
+				 strerror(errno));
 			return -errno;
 		}
 		if (v->run->exit_reason == KVM_EXIT_IO)

@@ -99,7 +99,7 @@ static void hide_cet(struct kvm_cpuid2 *cpuid)
 		struct kvm_cpuid_entry2 *e = cpuid->entries + i;
 
 		if (e->function == 7 && e->index == 0) {
-			e->ecx &= ~(1U << 7); /* SHSTK */
+			e->ecx &= ~(1U << 7);  /* SHSTK */
 			e->edx &= ~(1U << 20); /* IBT */
 		} else if (e->function == 0xd && e->index == 1) {
 			e->ecx &= ~(XSS_CET_U | XSS_CET_S);
@@ -134,17 +134,27 @@ static void vcpu_allow_vmx(struct vcpu *v)
 	struct {
 		struct kvm_msrs head;
 		struct kvm_msr_entry entry;
-	} msr = { .head.nmsrs = 1, .entry = { .index = 0x3a, .data = 5 } };
+	} msr = {.head.nmsrs = 1, .entry = {.index = 0x3a, .data = 5}};
 
 	(void)ioctl(v->fd, KVM_SET_MSRS, &msr);
 }
 
 static int vcpu_set_registers(struct vcpu *v)
 {
-	struct kvm_segment code = { .limit = ~0U, .selector = SEL_CODE, .type = 11, .present = 1,
-				    .s = 1, .l = 1, .g = 1 };
-	struct kvm_segment data = { .limit = ~0U, .selector = SEL_DATA, .type = 3, .present = 1,
-				    .db = 1, .s = 1, .g = 1 };
+	struct kvm_segment code = {.limit = ~0U,
+				   .selector = SEL_CODE,
+				   .type = 11,
+				   .present = 1,
+				   .s = 1,
+				   .l = 1,
+				   .g = 1};
+	struct kvm_segment data = {.limit = ~0U,
+				   .selector = SEL_DATA,
+				   .type = 3,
+				   .present = 1,
+				   .db = 1,
+				   .s = 1,
+				   .g = 1};
 	struct kvm_regs regs = {
 		.rip = MEM_CODE,
 		.rsp = MEM_STACK + (v->index + 1) * 2 * MEM_PAGE - 16,
@@ -163,7 +173,7 @@ static int vcpu_set_registers(struct vcpu *v)
 	sregs.idt.limit = 0xfff;
 	sregs.cr0 = 0x80010033; /* PG WP NE ET MP PE */
 	sregs.cr3 = MEM_PML4;
-	sregs.cr4 = 0x620; /* PAE OSFXSR OSXMMEXCPT */
+	sregs.cr4 = 0x620;  /* PAE OSFXSR OSXMMEXCPT */
 	sregs.efer = 0x500; /* LME LMA */
 	if (ioctl(v->fd, KVM_SET_SREGS, &sregs) < 0)
 		return fail("KVM_SET_SREGS");
@@ -196,7 +206,7 @@ static int vcpu_new(struct vm *vm, unsigned int index)
 
 static int vm_create(struct vm *vm)
 {
-	struct kvm_userspace_memory_region region = { .memory_size = MEM_BYTES };
+	struct kvm_userspace_memory_region region = {.memory_size = MEM_BYTES};
 	int r;
 
 	vm->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -220,7 +230,7 @@ static int vm_create(struct vm *vm)
 
 static void vm_clear(const struct options *o, unsigned int index, struct vm *vm)
 {
-	*vm = (struct vm){ .options = o, .index = index, .kvm_fd = -1, .fd = -1 };
+	*vm = (struct vm){.options = o, .index = index, .kvm_fd = -1, .fd = -1};
 	for (unsigned int i = 0; i < MAX_VCPUS; i++)
 		vm->vcpus[i].fd = -1;
 }
@@ -230,7 +240,8 @@ int vm_new(const struct options *o, unsigned int index, struct vm *ret_vm)
 	int r;
 
 	vm_clear(o, index, ret_vm);
-	ret_vm->mem = mmap(NULL, MEM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ret_vm->mem =
+		mmap(NULL, MEM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (ret_vm->mem == MAP_FAILED) {
 		ret_vm->mem = NULL;
 		return fail("mmap of guest memory");

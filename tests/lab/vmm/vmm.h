@@ -34,7 +34,7 @@ struct report {
 	uint32_t ticks[BENCHES];
 	bool is_done;
 	uint32_t failed_line; /* of the guest's source; 0 means success */
-	char why[160]; /* of a failure that the VMM found */
+	char why[160];	      /* of a failure that the VMM found */
 };
 
 struct vcpu {
