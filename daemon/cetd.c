@@ -465,6 +465,9 @@ static enum cetd_exit start_live(struct cetd *c)
 	sd_event_now(c->event, CLOCK_MONOTONIC, &now_usec);
 	message.time_ns = now_usec * NSEC_PER_USEC;
 	r = on_message(c, &message);
+	/* Counters that were pinned are shown before anybody can ask for them. */
+	if (r >= 0)
+		r = events_refresh(c->events);
 	if (r >= 0)
 		r = discovery_new(c->event, &discovery, &sink, &c->discovery);
 	return r < 0 ? CETD_EXIT_FAILURE : CETD_EXIT_OK;

@@ -47,6 +47,12 @@ tests_stack() {
 	fi
 }
 
+# tests_enforce CPUS: where the kernel has the policy hook. Its parts report as enforce-PART.
+tests_enforce() {
+	[ "$1" = 1 ] && stack_is_built && kernel_patches | xargs -r grep -ql 'struct kvm_cet_ops' || return 0
+	printf 'enforce\t300\t/lab/tests/enforce\n'
+}
+
 # tests_patched: the BPF tests that only a kernel with cetd's tracepoints can pass; a skip is a failure there.
 tests_patched() {
 	[ "$k_events" = cet ] && [ -x "$lab_build/tests/bpf/test-patched" ] || return 0
@@ -73,6 +79,7 @@ tests_list() {
 		tests_guests "$1"
 		tests_selftests "$1"
 		tests_stack "$1"
+		tests_enforce "$1"
 		tests_patched
 		tests_last
 	} | while IFS=$'\t' read -r name rest; do
