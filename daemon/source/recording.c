@@ -281,7 +281,10 @@ int replay_new(sd_event *event, const char *path, double speed, const struct cet
 	if (k < 0)
 		return k;
 	if (!read_record(r, &end))
-		return log_error_errno(EBADMSG, "%s holds no complete message", path);
+		return end == REPLAY_END_CORRUPT
+			       ? log_error_errno(EBADMSG, "%s is damaged at byte %ld", path,
+						 ftell(r->file))
+			       : log_error_errno(EBADMSG, "%s holds no complete message", path);
 
 	r->first_ns = r->next.time_ns;
 	sd_event_now(event, CLOCK_MONOTONIC, &r->start_usec);
