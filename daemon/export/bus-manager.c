@@ -118,6 +118,23 @@ static int append_fault(sd_bus_message *reply, const struct model *m, const stru
 		cetd_action_to_string(e->action));
 }
 
+/* For what holds guest addresses: may the caller see them, which VM is meant, and an array to fill. On failure
+ * the reply, where there is one already, is the caller's to free. */
+static int open_addresses(sd_bus_message *message, struct bus *b, const char *text,
+			  const char *types, const struct vm **ret_vm, sd_bus_message **ret_reply,
+			  sd_bus_error *error)
+{
+	int r = bus_authorize_addresses(message, error);
+
+	if (r >= 0) {
+		refresh(b);
+		r = bus_find_vm(b, text, ret_vm, error);
+	}
+	if (r >= 0)
+		r = sd_bus_message_new_method_return(message, ret_reply);
+	return r < 0 ? r : sd_bus_message_open_container(*ret_reply, 'a', types);
+}
+
 METHOD(method_get_faults)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -130,15 +147,7 @@ METHOD(method_get_faults)
 
 	r = sd_bus_message_read(message, "su", &text, &max);
 	if (r >= 0)
-		r = bus_authorize_addresses(message, error);
-	if (r >= 0) {
-		refresh(b);
-		r = bus_find_vm(b, text, &vm, error);
-	}
-	if (r >= 0)
-		r = sd_bus_message_new_method_return(message, &reply);
-	if (r >= 0)
-		r = sd_bus_message_open_container(reply, 'a', "(tusuytttbbs)");
+		r = open_addresses(message, b, text, "(tusuytttbbs)", &vm, &reply, error);
 	if (r < 0)
 		return r;
 
@@ -162,15 +171,7 @@ METHOD(method_get_top_rips)
 
 	r = sd_bus_message_read(message, "s", &text);
 	if (r >= 0)
-		r = bus_authorize_addresses(message, error);
-	if (r >= 0) {
-		refresh(b);
-		r = bus_find_vm(b, text, &vm, error);
-	}
-	if (r >= 0)
-		r = sd_bus_message_new_method_return(message, &reply);
-	if (r >= 0)
-		r = sd_bus_message_open_container(reply, 'a', "(ttt)");
+		r = open_addresses(message, b, text, "(ttt)", &vm, &reply, error);
 	if (r < 0)
 		return r;
 
