@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of the whole daemon, plain and sanitized; run by `make check`.
-INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh pins.sh policy.sh replay.sh signals.sh)
+INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh overrides.sh pins.sh policy.sh replay.sh signals.sh)
 CHECKS += $(INTEGRATION) tests/integration/store-crash.sh
 CHECK_NEEDS += lab-guests $(BUILD)/tests/inject $(BUILD)/tests/kill-at
 SANITIZED_CHECKS += $(INTEGRATION)
