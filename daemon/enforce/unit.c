@@ -82,7 +82,7 @@ static int count_processes(int dir, struct census *c)
 	int r = 0;
 
 	if (!f) {
-		r = -errno;
+		r = errno == ENOENT || errno == ENODEV ? 0 : -errno; /* it was removed meanwhile */
 		closep(&fd);
 		return r;
 	}
@@ -95,7 +95,7 @@ static int count_processes(int dir, struct census *c)
 			c->other = pid ?: UINT32_MAX;
 	}
 	/* A threaded cgroup tells its processes in the cgroup that it belongs to. */
-	if (ferror(f) && errno != EOPNOTSUPP)
+	if (ferror(f) && errno != EOPNOTSUPP && errno != ENODEV)
 		r = -errno;
 	fclose(f);
 	return r;
