@@ -156,6 +156,15 @@ install: all
 		$(DESTDIR)$(DATADIR)/bash-completion/completions/cetctl
 	install -Dm644 cli/completion/_cetctl $(DESTDIR)$(DATADIR)/zsh/vendor-completions/_cetctl
 
+# The alerts name the path of their runbook.
+install: install-monitoring
+.PHONY: install-monitoring
+install-monitoring:
+	install -d $(DESTDIR)$(DATADIR)/doc/cetd/monitoring
+	install -m644 daemon/export/monitoring/* $(DESTDIR)$(DATADIR)/doc/cetd/monitoring
+	sed -i 's,file:///usr/share/,file://$(DATADIR)/,' \
+		$(DESTDIR)$(DATADIR)/doc/cetd/monitoring/cetd-alerts.rules.yml
+
 ## clean: remove what was built
 .PHONY: clean
 clean:
