@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of the whole daemon, plain and sanitized; run by `make check`.
-INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh pins.sh policy.sh replay.sh signals.sh)
+INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh pins.sh policy.sh polkit.sh replay.sh signals.sh)
 CHECKS += $(INTEGRATION)
-CHECK_NEEDS += lab-guests $(BUILD)/tests/inject
+CHECK_NEEDS += lab-guests $(BUILD)/tests/inject $(BUILD)/tests/polkit-agent
 SANITIZED_CHECKS += $(INTEGRATION)
-SANITIZED_NEEDS += lab-guests $(BUILD)/tests/inject
+SANITIZED_NEEDS += lab-guests $(BUILD)/tests/inject $(BUILD)/tests/polkit-agent
 
 $(BUILD)/tests/inject: $(BUILD)/tests/integration/inject.o $(BUILD)/tests/bpf/guest.o $(BUILD)/daemon/util/names.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,json-c)
+
+$(BUILD)/tests/polkit-agent: $(BUILD)/tests/integration/polkit-agent.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd)
