@@ -156,6 +156,7 @@ install: all
 	install -Dm644 systemd/org.cetd1.conf $(DESTDIR)$(DATADIR)/dbus-1/system.d/org.cetd1.conf
 	install -Dm644 systemd/org.cetd1.service \
 		$(DESTDIR)$(DATADIR)/dbus-1/system-services/org.cetd1.service
+	install -Dm644 systemd/org.cetd1.policy $(DESTDIR)$(DATADIR)/polkit-1/actions/org.cetd1.policy
 	install -Dm644 daemon/export/org.cetd1.xml $(DESTDIR)$(DATADIR)/dbus-1/interfaces/org.cetd1.xml
 	install -Dm644 cli/completion/cetctl.bash \
 		$(DESTDIR)$(DATADIR)/bash-completion/completions/cetctl
