@@ -141,7 +141,8 @@ void governor_set_rules(struct governor *g, const char *dir, struct policy_set *
 void governor_evaluate(struct governor *g)
 {
 	uint64_t now = now_usec();
-	unsigned int n = ledger_expire(g->ledger, now);
+	uint32_t lifetimes;
+	unsigned int n = ledger_expire(g->ledger, now, &lifetimes);
 
 	if (n)
 		log_info("The time of %u overrides is over", n);

@@ -8,6 +8,7 @@
 
 #include "cetd/bus.h"
 #include "cetd/names.h"
+#include "export/authorize.h"
 #include "export/bus-internal.h"
 #include "export/json.h"
 
@@ -258,24 +259,25 @@ METHOD(method_monitor)
 	return r < 0 ? r : sd_bus_reply_method_return(message, "h", fd);
 }
 
-METHOD(method_reload)
+static int run_reload(struct bus *b, sd_bus_message *message, const struct vm *vm _unused_,
+		      sd_bus_error *error)
 {
 	_cleanup_(freep) char *text = NULL;
-	struct bus *b = userdata;
-	int r;
+	int r = b->commands.reload(b->commands.userdata, &text);
 
-	r = bus_authorize_addresses(message, error);
-	if (r < 0) {
-		sd_bus_error_free(error);
-		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-					 "Only root may reload the configuration");
-	}
-	r = b->commands.reload(b->commands.userdata, &text);
 	if (r < 0)
 		return sd_bus_error_setf(error, CETD_BUS_ERROR_BAD_CONFIG,
 					 "%s (the old configuration stays in force)",
 					 text ? text : strerror(-r));
 	return sd_bus_reply_method_return(message, NULL);
+}
+
+METHOD(method_reload)
+{
+	static const struct guarded_method reload = {AUTHORIZE_MANAGE, "reload the configuration",
+						     run_reload};
+
+	return authorize(userdata, message, NULL, &reload, error);
 }
 
 GETTER(get_version)

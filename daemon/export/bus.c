@@ -7,6 +7,7 @@
 
 #include "cetd/bus.h"
 #include "cetd/names.h"
+#include "export/authorize.h"
 #include "export/bus-internal.h"
 #include "util/log.h"
 
@@ -20,17 +21,10 @@ int vm_object_path(const char *id, char **ret)
 
 int bus_authorize_addresses(sd_bus_message *message, sd_bus_error *error)
 {
-	_cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-	uid_t uid;
-	int r;
+	int r = authorize_is_root(message, error);
 
-	r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds);
-	if (r >= 0)
-		r = sd_bus_creds_get_euid(creds, &uid);
-	if (r < 0)
-		return sd_bus_error_set_errnof(error, r, "Failed to find out who is asking: %m");
-	if (uid == 0 || uid == geteuid())
-		return 0;
+	if (r)
+		return r < 0 ? r : 0;
 	return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
 				 "Fault records hold guest addresses and are shown to root only");
 }

@@ -11,7 +11,7 @@ build=(gcc make pkgconf clang llvm libelf-dev zlib1g-dev libsystemd-dev libjson-
 demo=(dbus curl procps)
 check=(libcmocka-dev zsh bsdutils systemd clang-format dbus curl jq procps prometheus tmux bpftrace qemu-system-x86
 	cpio busybox-static kmod xz-utils git)
-bench=(bpftrace curl procps)
+bench=(bpftrace curl dbus jq procps)
 # Besides what debian/control asks for.
 deb=(dpkg-dev)
 system=(debootstrap systemd-container)
