@@ -427,5 +427,13 @@ const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_SIGNAL_WITH_ARGS(
 		"ControlProtection",
 		SD_BUS_ARGS("s", id, "s", kind, "s", privilege, "t", count, "b", injected), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("StormStarted",
+				SD_BUS_ARGS("s", id, "s", rule, "u", rate, "s", then, "s", mode,
+					    "t", since_usec, "t", over),
+				0),
+	SD_BUS_SIGNAL_WITH_ARGS("StormEnded",
+				SD_BUS_ARGS("s", id, "s", rule, "u", rate, "s", then, "s", mode,
+					    "t", duration_usec, "t", over, "s", end),
+				0),
 	SD_BUS_VTABLE_END,
 };
