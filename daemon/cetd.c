@@ -45,9 +45,9 @@ static void on_vm_added(void *userdata, const struct vm *vm)
 		 vm->is_provisional ? "shows CET events" : "found");
 	if (vm->is_provisional && c->discovery)
 		discovery_nudge(c->discovery, vm->identity.key);
-	governor_vm_changed(c->governor, vm);
 	if (c->bus)
 		bus_vm_added(c->bus, vm);
+	governor_vm_changed(c->governor, vm);
 }
 
 static void on_vm_renamed(void *userdata, const struct vm *vm, const char *old_id)
@@ -55,9 +55,9 @@ static void on_vm_renamed(void *userdata, const struct vm *vm, const char *old_i
 	struct cetd *c = userdata;
 
 	log_info("VM %s is %s (%s)", old_id, vm->identity.id, vm->identity.name);
-	governor_vm_changed(c->governor, vm);
 	if (c->bus)
 		bus_vm_renamed(c->bus, vm, old_id);
+	governor_vm_renamed(c->governor, vm, old_id);
 }
 
 static void on_vm_changed(void *userdata, const struct vm *vm)
@@ -118,6 +118,8 @@ static void on_verdict(void *userdata, const struct vm *vm, const struct policy_
 
 	if (c->enforcement)
 		enforcement_apply(c->enforcement, vm, verdict);
+	if (c->bus)
+		bus_policy_applied(c->bus, vm);
 }
 
 static void on_storm(void *userdata, const struct storms_vm *of, const struct storm *storm)
@@ -232,8 +234,16 @@ static enum cetd_exit load_settings(struct cetd *c)
 
 static enum cetd_exit start_export(struct cetd *c)
 {
-	const struct bus_commands commands = {cmd_refresh, cmd_reload, cmd_render_metrics,
-					      cmd_set_monitored, c};
+	const struct bus_commands commands = {
+		.refresh = cmd_refresh,
+		.reload = cmd_reload,
+		.render_metrics = cmd_render_metrics,
+		.set_override = cmd_set_override,
+		.clear_override = cmd_clear_override,
+		.get_policy_state = cmd_get_policy_state,
+		.set_monitored = cmd_set_monitored,
+		.userdata = c,
+	};
 	int r, fd = -1;
 
 	if (strcmp(c->options.bus, "none")) {
@@ -356,6 +366,9 @@ static enum cetd_exit start(struct cetd *c)
 	if (governor_new(c->event, c->model, on_verdict, c, &c->governor) < 0)
 		return CETD_EXIT_FAILURE;
 	governor_set_rules(c->governor, c->settings.policy_dir, take_ptr(c->rules));
+	/* What is stored is about the VMs of this host, not about those of a recording. */
+	if (!c->options.replay)
+		governor_open_store(c->governor, c->options.state_dir);
 	c->ctx.ledger = governor_get_ledger(c->governor);
 	model_set_observer(c->model, &observer);
 	if (c->options.record &&

@@ -37,6 +37,11 @@ int cmd_refresh(void *userdata);
 int cmd_reload(void *userdata, char **ret_message);
 int cmd_render_metrics(void *userdata, char **ret_text);
 void cmd_set_monitored(void *userdata, bool is_monitored);
+int cmd_set_override(void *userdata, const struct vm *vm, const struct bus_override *o,
+		     char **ret_message);
+int cmd_clear_override(void *userdata, const char *id, uint32_t lifetimes, uint32_t settings,
+		       char **ret_message);
+int cmd_get_policy_state(void *userdata, uint64_t key, struct cetd_policy_state *ret);
 
 void apply_log_level(const struct cetd *c);
 

@@ -22,6 +22,29 @@ int cmd_refresh(void *userdata)
 	return c->events ? events_refresh(c->events) : 0;
 }
 
+int cmd_set_override(void *userdata, const struct vm *vm, const struct bus_override *o,
+		     char **ret_message)
+{
+	struct cetd *c = userdata;
+
+	return governor_set(c->governor, vm, o->lifetime, &o->values, o->for_usec, ret_message);
+}
+
+int cmd_clear_override(void *userdata, const char *id, uint32_t lifetimes, uint32_t settings,
+		       char **ret_message)
+{
+	struct cetd *c = userdata;
+
+	return governor_clear(c->governor, id, lifetimes, settings, ret_message);
+}
+
+int cmd_get_policy_state(void *userdata, uint64_t key, struct cetd_policy_state *ret)
+{
+	struct cetd *c = userdata;
+
+	return c->enforcement ? enforcement_get_state(c->enforcement, key, ret) : -ENOENT;
+}
+
 void cmd_set_monitored(void *userdata, bool is_monitored)
 {
 	struct cetd *c = userdata;

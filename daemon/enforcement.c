@@ -353,3 +353,8 @@ const struct cetd_policy_control *enforcement_get_control(const struct enforceme
 {
 	return e->enforcer ? &e->control : NULL;
 }
+
+int enforcement_get_state(struct enforcement *e, uint64_t key, struct cetd_policy_state *ret)
+{
+	return e->enforcer ? e->enforcer->ops->get_state(e->enforcer, key, ret) : -ENOENT;
+}

@@ -50,6 +50,9 @@ void enforcement_forget(struct enforcement *e, const struct vm *vm);
 /* Read again what the kernel keeps of all VMs. */
 void enforcement_refresh(struct enforcement *e);
 
+/* What the kernel keeps of the VM's policy, read now; -ENOENT: it has none. */
+int enforcement_get_state(struct enforcement *e, uint64_t key, struct cetd_policy_state *ret);
+
 /* What was read, for views: of the VMs, and of the host (NULL where nothing is enforced). */
 const struct storms *enforcement_get_storms(const struct enforcement *e);
 const struct cetd_policy_control *enforcement_get_control(const struct enforcement *e);

@@ -44,6 +44,9 @@ int vm_object_find(sd_bus *bus, const char *path, const char *interface, void *u
 int vm_node_enumerator(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
 		       sd_bus_error *error);
 
+/* For handlers of a VM's object, which get the VM: what the VMs were registered with. */
+struct bus *bus_of_vm(sd_bus *bus);
+
 /* The object path of a VM, to be freed. */
 int vm_object_path(const char *id, char **ret);
 

@@ -96,3 +96,51 @@ struct json_object *json_from_storms(const struct storms *s, const struct vm *vm
 	json_object_object_add(o, "latest", latest);
 	return o;
 }
+
+static void add_layer(struct json_object *overrides, const char *id,
+		      const struct policy_override *override, int lifetime)
+{
+	const struct policy_layer *layer = override->layers + lifetime;
+
+	for (int s = 0; s < POLICY_OVERRIDABLE_MAX; s++) {
+		struct json_object *o;
+
+		if (!(layer->values.sets & 1U << s))
+			continue;
+		o = json_object_new_object();
+		add_text(o, "vm", id);
+		add_text(o, "lifetime", policy_lifetime_to_string(lifetime));
+		add_text(o, "setting", s == POLICY_FROZEN ? "frozen" : policy_setting_to_string(s));
+		json_object_object_add(o, "value",
+				       s == POLICY_FROZEN
+					       ? json_object_new_boolean(true)
+					       : policy_value_to_json(&layer->values, s));
+		json_object_object_add(
+			o, "until_usec",
+			layer->until_usec[s] ? json_object_new_uint64(layer->until_usec[s]) : NULL);
+		json_object_array_add(overrides, o);
+	}
+}
+
+struct json_object *json_from_rules(const struct ledger *l)
+{
+	struct json_object *o = json_object_new_object(), *rules = json_object_new_array(),
+			   *overrides = json_object_new_array();
+	const struct policy_set *set = l ? ledger_get_rules(l) : NULL;
+	const struct policy_override *override;
+	const char *id = NULL;
+
+	for (size_t i = 0; set && i < set->n_rules; i++) {
+		struct json_object *rule = policy_rule_to_json(set->rules[i]);
+
+		add_text(rule, "file", set->rules[i]->file);
+		json_object_object_add(rule, "line", json_object_new_int64(set->rules[i]->line));
+		json_object_array_add(rules, rule);
+	}
+	while (l && (override = ledger_next_override(l, id, &id)))
+		for (int lifetime = 0; lifetime < _POLICY_LIFETIME_MAX; lifetime++)
+			add_layer(overrides, id, override, lifetime);
+	json_object_object_add(o, "rules", rules);
+	json_object_object_add(o, "overrides", overrides);
+	return o;
+}

@@ -21,3 +21,6 @@ struct json_object *json_from_policy(const struct ledger *l, const struct vm *vm
  * where it keeps nothing of the VM.
  */
 struct json_object *json_from_storms(const struct storms *s, const struct vm *vm);
+
+/* All rules in force, by the keys of policy files and with file and line, and all overrides. */
+struct json_object *json_from_rules(const struct ledger *l);

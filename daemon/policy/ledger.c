@@ -17,6 +17,7 @@ struct verdict_entry {
 struct override_entry {
 	char id[sizeof(((struct cetd_identity *)0)->id)];
 	struct policy_override override;
+	bool is_news; /* since the VM's verdict */
 	UT_hash_handle hh;
 };
 
@@ -74,7 +75,7 @@ static struct override_entry *find_override(const struct ledger *l, const char *
 int ledger_update(struct ledger *l, const struct vm *vm, uint64_t now_usec,
 		  const struct policy_verdict **ret)
 {
-	const struct override_entry *o = find_override(l, vm->identity.id);
+	struct override_entry *o = find_override(l, vm->identity.id);
 	uint64_t key = vm->identity.key;
 	struct policy_verdict verdict;
 	struct verdict_entry *v = NULL;
@@ -91,8 +92,10 @@ int ledger_update(struct ledger *l, const struct vm *vm, uint64_t now_usec,
 	}
 	policy_evaluate(l->set, o ? &o->override : NULL, vm, now_usec, &verdict);
 	*ret = &v->verdict;
-	if (!is_new && policy_verdict_equal(&verdict, &v->verdict))
+	if (!is_new && !(o && o->is_news) && policy_verdict_equal(&verdict, &v->verdict))
 		return 0;
+	if (o)
+		o->is_news = false;
 	v->verdict = verdict;
 	return 1;
 }
@@ -147,6 +150,7 @@ int ledger_set_override(struct ledger *l, const char *id, const struct policy_ov
 		HASH_ADD_STR(l->overrides, id, o);
 	}
 	o->override = *override;
+	o->is_news = true;
 	drop_if_empty(l, o);
 	return 0;
 }
@@ -176,6 +180,7 @@ unsigned int ledger_expire(struct ledger *l, uint64_t now_usec, uint32_t *ret_li
 		uint32_t lost = policy_override_expire(&o->override, now_usec);
 
 		n += !!lost;
+		o->is_news |= !!lost;
 		*ret_lifetimes |= lost;
 		drop_if_empty(l, o);
 	}

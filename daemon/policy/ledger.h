@@ -21,8 +21,8 @@ struct ledger *ledger_free(struct ledger *l);
 void ledger_set_rules(struct ledger *l, struct policy_set *set);
 const struct policy_set *ledger_get_rules(const struct ledger *l);
 
-/* Evaluate. 1 and the verdict if it differs from the one before or is the VM's first, 0 and it if it does not;
- * -ENOMEM. The pointer is good until the VM is removed. */
+/* Evaluate. 1 and the verdict if it differs from the one before, is the VM's first or an override of the VM was
+ * changed, 0 and it if not; -ENOMEM. The pointer is good until the VM is removed. */
 int ledger_update(struct ledger *l, const struct vm *vm, uint64_t now_usec,
 		  const struct policy_verdict **ret);
 const struct policy_verdict *ledger_find(const struct ledger *l, uint64_t key);

@@ -189,6 +189,11 @@ bool policy_verdict_equal(const struct policy_verdict *a, const struct policy_ve
 /* Does the verdict ask for anything, in either mode? If not, the VM needs no entry in the kernel's maps. */
 bool policy_verdict_is_plain(const struct policy_verdict *v);
 
+/* The values that hold now, all set: what is not in force is as if nobody had asked for it. And those that
+ * will hold from the VM's next start. */
+void policy_verdict_effective(const struct policy_verdict *v, struct policy_values *ret);
+void policy_verdict_pending(const struct policy_verdict *v, struct policy_values *ret);
+
 /* The parameters for the kernel; generation is the previous one's, and goes up where the rates differ from
  * those of previous (NULL: none). */
 void policy_verdict_to_kernel(const struct policy_verdict *v, const struct cetd_policy *previous,

@@ -49,6 +49,27 @@ bool policy_verdict_is_plain(const struct policy_verdict *v)
 	       !v->values.n_rates;
 }
 
+static void take_those(const struct policy_verdict *v, enum cetd_effect effect,
+		       struct policy_values *ret)
+{
+	for (int s = 0; s < _POLICY_SETTING_MAX; s++)
+		if (v->decisions[s].effect == effect)
+			policy_values_take(ret, &v->values, s);
+}
+
+void policy_verdict_effective(const struct policy_verdict *v, struct policy_values *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	take_those(v, CETD_EFFECT_IN_FORCE, ret);
+	ret->sets = (1U << _POLICY_SETTING_MAX) - 1;
+}
+
+void policy_verdict_pending(const struct policy_verdict *v, struct policy_values *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	take_those(v, CETD_EFFECT_NEXT_START, ret);
+}
+
 void policy_verdict_to_kernel(const struct policy_verdict *v, const struct cetd_policy *previous,
 			      struct cetd_policy *ret)
 {

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of the whole daemon, plain and sanitized; run by `make check`.
 INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh pins.sh policy.sh replay.sh signals.sh)
-CHECKS += $(INTEGRATION)
-CHECK_NEEDS += lab-guests $(BUILD)/tests/inject
+CHECKS += $(INTEGRATION) tests/integration/store-crash.sh
+CHECK_NEEDS += lab-guests $(BUILD)/tests/inject $(BUILD)/tests/kill-at
 SANITIZED_CHECKS += $(INTEGRATION)
 SANITIZED_NEEDS += lab-guests $(BUILD)/tests/inject
 
@@ -16,3 +16,8 @@ $(BUILD)/tests/test-policy-store: $(BUILD)/tests/unit/test-policy-store.o $(BUIL
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,cmocka $(DAEMON_LIBS)) -lm
+
+$(BUILD)/tests/kill-at: $(BUILD)/tests/integration/kill-at.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
