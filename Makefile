@@ -84,6 +84,9 @@ $(BUILD)/%.o: %.c | $(SKEL)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# What it has built in; the compiler does not see that.
+$(BUILD)/daemon/export/assets.o: $(wildcard daemon/export/page/*)
+
 $(BUILD)/vmlinux.h: $(BTF)
 	$(call say,BTF,$@)
 	@mkdir -p $(@D)

@@ -10,7 +10,8 @@ build=(gcc make pkgconf clang llvm libelf-dev zlib1g-dev libsystemd-dev libjson-
 	libmicrohttpd-dev libsmartcols-dev uthash-dev linux-libc-dev)
 demo=(dbus curl procps)
 check=(libcmocka-dev zsh bsdutils systemd clang-format dbus curl jq procps prometheus tmux bpftrace qemu-system-x86
-	cpio busybox-static kmod xz-utils git)
+	cpio busybox-static kmod xz-utils git chromium chromium-driver
+	fonts-dejavu-core)
 bench=(bpftrace curl procps)
 
 need_libbpf() {
