@@ -19,16 +19,6 @@ int vm_object_path(const char *id, char **ret)
 	return sd_bus_path_encode(CETD_BUS_VM_PREFIX, id, ret);
 }
 
-int bus_authorize_addresses(sd_bus_message *message, sd_bus_error *error)
-{
-	int r = authorize_is_root(message, error);
-
-	if (r)
-		return r < 0 ? r : 0;
-	return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-				 "Fault records hold guest addresses and are shown to root only");
-}
-
 int bus_find_vm(const struct bus *b, const char *text, const struct vm **ret, sd_bus_error *error)
 {
 	int r = model_find(b->model, text, ret);
@@ -207,6 +197,25 @@ void bus_event(struct bus *b, const struct vm *vm, const struct cetd_event *e)
 		monitors_send(b, vm, e);
 }
 
+void bus_storm(struct bus *b, const struct vm *vm, const char *rule, const struct storm *t)
+{
+	const char *id = vm->identity.id, *then = cetd_then_to_string(t->then),
+		   *mode = cetd_mode_to_string(t->mode);
+	int r;
+
+	if (t->ended_ns)
+		r = sd_bus_emit_signal(b->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "StormEnded",
+				       "ssusstts", id, rule, (uint32_t)t->rate, then, mode,
+				       (t->ended_ns - t->since_ns) / NSEC_PER_USEC, t->over,
+				       storm_end_to_string(t->end));
+	else
+		r = sd_bus_emit_signal(b->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "StormStarted",
+				       "ssusstt", id, rule, (uint32_t)t->rate, then, mode,
+				       model_realtime_usec(b->model, t->since_ns), t->over);
+	if (r < 0)
+		log_debug_errno(r, "Failed to tell of a storm of %s: %m", id);
+}
+
 void bus_host_changed(struct bus *b)
 {
 	sd_bus_emit_properties_changed(b->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "Family",
@@ -273,6 +282,9 @@ int bus_new(sd_event *event, const char *address, const struct model *model,
 	b->ctx = ctx;
 	b->commands = *commands;
 
+	r = authorizer_new(&b->authorizer);
+	if (r < 0)
+		return log_error_errno(r, "Failed to set up D-Bus: %m");
 	r = bus_connect(address, &b->bus);
 	if (r < 0)
 		return log_error_errno(r,
@@ -320,6 +332,7 @@ struct bus *bus_free(struct bus *b)
 
 	if (!b)
 		return NULL;
+	authorizer_free(b->authorizer);
 	monitors_free(b);
 	HASH_ITER (hh, b->vms, state, next) {
 		HASH_DELETE(hh, b->vms, state);
