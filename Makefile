@@ -180,6 +180,23 @@ deb:
 	$(Q)tests/lib/deps.sh build deb
 	$(Q)debian/deb.sh $(BUILD)/deb
 
+MANUALS := daemon/cetd.8 daemon/cetd.conf.5 daemon/policy/cetd-policy.5 daemon/export/org.cetd1.5 cli/cetctl.1
+install: install-manuals
+.PHONY: install-manuals
+install-manuals:
+	$(foreach m,$(MANUALS),install -Dm644 $m $(DESTDIR)$(DATADIR)/man/man$(subst .,,$(suffix $m))/$(notdir $m) &&) :
+
+## uninstall: remove what install put there; an edited configuration stays (DESTDIR=, PREFIX=, ... as for install)
+.PHONY: uninstall
+uninstall:
+	$(Q)rm -rf $(BUILD)/uninstall
+	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(BUILD)/uninstall >/dev/null
+	$(Q)cd $(BUILD)/uninstall && find . -type f | while read -r f; do \
+		case $$f in .$(SYSCONFDIR)/*) cmp -s $$f $(DESTDIR)/$$f || continue ;; esac; rm -f $(DESTDIR)/$$f; done
+	$(Q)cd $(BUILD)/uninstall && find . -depth -type d -name '*cetd*' -o -depth -type d -path '*/cetd/*' | \
+		while read -r d; do rmdir $(DESTDIR)/$$d 2>/dev/null || :; done
+	$(Q)rm -rf $(BUILD)/uninstall
+
 ## clean: remove what was built
 .PHONY: clean
 clean:
