@@ -76,9 +76,9 @@ static void on_vm_added(void *userdata, const struct vm *vm)
 		 vm->is_provisional ? "shows CET events" : "found");
 	if (vm->is_provisional && c->discovery)
 		discovery_nudge(c->discovery, vm->identity.key);
-	governor_vm_changed(c->governor, vm);
 	if (c->bus)
 		bus_vm_added(c->bus, vm);
+	governor_vm_changed(c->governor, vm);
 }
 
 static void on_vm_renamed(void *userdata, const struct vm *vm, const char *old_id)
@@ -86,9 +86,9 @@ static void on_vm_renamed(void *userdata, const struct vm *vm, const char *old_i
 	struct cetd *c = userdata;
 
 	log_info("VM %s is %s (%s)", old_id, vm->identity.id, vm->identity.name);
-	governor_vm_changed(c->governor, vm);
 	if (c->bus)
 		bus_vm_renamed(c->bus, vm, old_id);
+	governor_vm_renamed(c->governor, vm, old_id);
 }
 
 static void on_vm_changed(void *userdata, const struct vm *vm)
@@ -148,6 +148,8 @@ static void on_verdict(void *userdata, const struct vm *vm, const struct policy_
 
 	if (c->enforcement)
 		enforcement_apply(c->enforcement, vm, verdict);
+	if (c->bus)
+		bus_policy_applied(c->bus, vm);
 }
 
 static int before_vm_remove(void *userdata, uint64_t key)
@@ -162,6 +164,29 @@ static int cmd_refresh(void *userdata)
 	struct cetd *c = userdata;
 
 	return c->events ? events_refresh(c->events) : 0;
+}
+
+static int cmd_set_override(void *userdata, const struct vm *vm, const struct bus_override *o,
+			    char **ret_message)
+{
+	struct cetd *c = userdata;
+
+	return governor_set(c->governor, vm, o->lifetime, &o->values, o->for_usec, ret_message);
+}
+
+static int cmd_clear_override(void *userdata, const char *id, uint32_t lifetimes, uint32_t settings,
+			      char **ret_message)
+{
+	struct cetd *c = userdata;
+
+	return governor_clear(c->governor, id, lifetimes, settings, ret_message);
+}
+
+static int cmd_get_policy_state(void *userdata, uint64_t key, struct cetd_policy_state *ret)
+{
+	struct cetd *c = userdata;
+
+	return c->enforcement ? enforcement_get_state(c->enforcement, key, ret) : -ENOENT;
 }
 
 static void cmd_set_monitored(void *userdata, bool is_monitored)
@@ -260,18 +285,6 @@ static int reload_http(struct cetd *c, const struct settings *next)
 	return 0;
 }
 
-static void tell_restart_needed(const struct settings *old, const struct settings *next)
-{
-	if (old->max_vms != next->max_vms)
-		log_notice("max_vms is %u after the next restart", next->max_vms);
-	if (old->scan_interval_sec != next->scan_interval_sec)
-		log_notice("scan_interval_sec is %u after the next restart",
-			   next->scan_interval_sec);
-	if (old->samples_per_second != next->samples_per_second)
-		log_notice("samples_per_second is %u after the next restart",
-			   next->samples_per_second);
-}
-
 static int cmd_reload(void *userdata, char **ret_message)
 {
 	struct cetd *c = userdata;
@@ -296,7 +309,7 @@ static int cmd_reload(void *userdata, char **ret_message)
 		settings_done(&next);
 		return r;
 	}
-	tell_restart_needed(&c->settings, &next);
+	settings_tell_restart_needed(&c->settings, &next);
 	settings_done(&c->settings);
 	c->settings = next;
 	apply_log_level(c);
@@ -384,8 +397,16 @@ static enum cetd_exit load_settings(struct cetd *c)
 
 static enum cetd_exit start_export(struct cetd *c)
 {
-	const struct bus_commands commands = {cmd_refresh, cmd_reload, cmd_render_metrics,
-					      cmd_set_monitored, c};
+	const struct bus_commands commands = {
+		.refresh = cmd_refresh,
+		.reload = cmd_reload,
+		.render_metrics = cmd_render_metrics,
+		.set_override = cmd_set_override,
+		.clear_override = cmd_clear_override,
+		.get_policy_state = cmd_get_policy_state,
+		.set_monitored = cmd_set_monitored,
+		.userdata = c,
+	};
 	int r, fd = -1;
 
 	if (strcmp(c->options.bus, "none")) {
@@ -502,6 +523,9 @@ static enum cetd_exit start(struct cetd *c)
 	if (governor_new(c->event, c->model, on_verdict, c, &c->governor) < 0)
 		return CETD_EXIT_FAILURE;
 	governor_set_rules(c->governor, c->settings.policy_dir, take_ptr(c->rules));
+	/* What is stored is about the VMs of this host, not about those of a recording. */
+	if (!c->options.replay)
+		governor_open_store(c->governor, c->options.state_dir);
 	c->ctx.ledger = governor_get_ledger(c->governor);
 	model_set_observer(c->model, &observer);
 	if (c->options.record &&

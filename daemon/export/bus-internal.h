@@ -32,6 +32,7 @@ struct bus {
 	uint64_t signalled_lost[_CETD_LOST_MAX];
 	uint32_t signalled_map_entries;
 	struct authorizer *authorizer;
+	uint32_t caller_uid; /* of the guarded method that runs */
 	struct monitor *monitors;
 	unsigned int n_monitors;
 };
@@ -44,6 +45,9 @@ int vm_object_find(sd_bus *bus, const char *path, const char *interface, void *u
 		   void **ret_found, sd_bus_error *error);
 int vm_node_enumerator(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
 		       sd_bus_error *error);
+
+/* For handlers of a VM's object, which get the VM: what the VMs were registered with. */
+struct bus *bus_of_vm(sd_bus *bus);
 
 /* The object path of a VM, to be freed. */
 int vm_object_path(const char *id, char **ret);

@@ -10,6 +10,7 @@
 #include "cetd/names.h"
 #include "export/authorize.h"
 #include "export/bus-internal.h"
+#include "export/bus-policy.h"
 #include "export/json.h"
 
 #define METHOD(name) static int name(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -459,6 +460,12 @@ const sd_bus_vtable manager_vtable[] = {
 				OPEN),
 	SD_BUS_METHOD_WITH_ARGS("MonitorByFileDescriptor", SD_BUS_ARGS("s", vm),
 				SD_BUS_RESULT("h", fd), method_monitor, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("GetPolicy", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json),
+				bus_policy_get_all, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("CheckPolicy", SD_BUS_ARGS("s", name, "s", text),
+				SD_BUS_RESULT("t", rules), bus_policy_check, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("ClearOverride", SD_BUS_ARGS("s", vm, "as", settings, "t", flags),
+				SD_BUS_NO_RESULT, bus_policy_clear_by_name, OPEN),
 	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, OPEN),
 
 	SD_BUS_SIGNAL_WITH_ARGS("VMAdded", SD_BUS_ARGS("s", id, "o", path), 0),
@@ -466,5 +473,7 @@ const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_SIGNAL_WITH_ARGS(
 		"ControlProtection",
 		SD_BUS_ARGS("s", id, "s", kind, "s", privilege, "t", count, "b", injected), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("PolicyApplied",
+				SD_BUS_ARGS("s", id, "o", path, "a(sssss)", settings), 0),
 	SD_BUS_VTABLE_END,
 };

@@ -79,7 +79,8 @@ static void emit_vm(struct bus *b, struct bus_vm *state, const struct vm *vm)
 		sd_bus_emit_properties_changed(
 			b->bus, path, CETD_BUS_VM, "LastActivityTimestamp", "ControlProtection",
 			"ControlProtectionTotal", "InjectedControlProtection", "MSRAccesses",
-			"VMCSLoads", "NestedVMCSLoads", "CR4CETWrites", "SamplesDropped", NULL);
+			"VMCSLoads", "NestedVMCSLoads", "CR4CETWrites", "SamplesDropped",
+			"ThrottleState", "ThrottledUSec", NULL);
 }
 
 static bool emit_manager(struct bus *b)

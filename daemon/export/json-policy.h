@@ -14,3 +14,6 @@ struct json_object *json_from_ledger(const struct ledger *l);
  * neither rules nor overrides.
  */
 struct json_object *json_from_policy(const struct ledger *l, const struct vm *vm);
+
+/* All rules in force, by the keys of policy files and with file and line, and all overrides. */
+struct json_object *json_from_rules(const struct ledger *l);

@@ -46,9 +46,9 @@ start_bus() {
 	chmod 666 "$work/bus"
 }
 
-# start_daemon ARGUMENT...: pins nothing unless told to; returns when its name is on the bus, or 1 with its log when it ends before.
+# start_daemon ARGUMENT...: pins and stores nothing unless told to; returns when its name is on the bus, or 1 with its log when it ends before.
 start_daemon() {
-	"$BUILD/cetd" --metrics "unix:$work/metrics" --pin-dir none "$@" >"$work/cetd.log" 2>&1 &
+	"$BUILD/cetd" --metrics "unix:$work/metrics" --pin-dir none --state-dir none "$@" >"$work/cetd.log" 2>&1 &
 	daemon_pid=$!
 	wait_for 20 eval "! kill -0 $daemon_pid || '$BUILD/cetctl' version --json | grep -q daemon && test -S '$work/metrics'"
 	kill -0 "$daemon_pid" 2>/dev/null || {
