@@ -11,6 +11,7 @@
 
 #include "cetd/names.h"
 
+#include "acts.h"
 #include "enforcement.h"
 #include "export/bus.h"
 #include "export/http.h"
@@ -40,6 +41,7 @@ struct cetd {
 	struct policy_set *rules; /* read, not yet in force */
 	struct governor *governor;
 	struct enforcement *enforcement;
+	struct acts *acts; /* NULL in a replay: its VMs are not here */
 	struct events *events;
 	struct discovery *discovery;
 	struct recorder *recorder;
@@ -478,7 +480,9 @@ static enum cetd_exit start_live(struct cetd *c)
 			log_error("%s -> %s", host.causes[i].text, host.causes[i].advice);
 		return CETD_EXIT_UNSUPPORTED;
 	}
-	r = enforcement_new(c->event, c->model, &enforcement, &host, &c->enforcement);
+	r = acts_new(c->event, c->options.dry_run, &c->acts);
+	if (r >= 0)
+		r = enforcement_new(c->event, c->model, &enforcement, &host, &c->enforcement);
 	if (r < 0)
 		return CETD_EXIT_FAILURE;
 	log_host(&host);
@@ -552,6 +556,7 @@ static void stop(struct cetd *c)
 	c->replay = replay_free(c->replay);
 	c->events = events_free(c->events);
 	c->recorder = recorder_free(c->recorder);
+	c->acts = acts_free(c->acts);
 	c->enforcement = enforcement_free(c->enforcement);
 	c->governor = governor_free(c->governor);
 	c->rules = policy_set_free(c->rules);

@@ -46,8 +46,8 @@ $(BUILD)/tests/bench/bench-bpf: $(BUILD)/tests/bench/bench-bpf.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(call libs,libbpf libelf zlib)
 
-## bench: what cetd's programs cost a guest, beside an empty program and bpftrace
+## bench: what cetd costs a guest and a host, beside an empty program and bpftrace
 .PHONY: bench bench-bpf
-bench: bench-bpf bench-scrape bench-policy
+bench: bench-bpf bench-idle bench-scrape bench-policy
 bench-bpf: $(BUILD)/tests/bench/bench-bpf lab-guests
 	$(Q)$(BUILD)/tests/bench/bench-bpf $(BUILD)

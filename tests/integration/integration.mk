@@ -11,11 +11,6 @@ $(BUILD)/tests/inject: $(BUILD)/tests/integration/inject.o $(BUILD)/tests/bpf/gu
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,json-c)
 
-$(BUILD)/tests/polkit-agent: $(BUILD)/tests/integration/polkit-agent.o
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd)
-
 # The store of overrides belongs to the composition root, of which the unit tests link nothing else.
 $(BUILD)/tests/test-policy-store: $(BUILD)/tests/unit/test-policy-store.o $(BUILD)/daemon/policy-store.o $(BUILD)/libcetd.a
 	$(call say,LD,$@)
@@ -26,3 +21,8 @@ $(BUILD)/tests/kill-at: $(BUILD)/tests/integration/kill-at.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(BUILD)/tests/polkit-agent: $(BUILD)/tests/integration/polkit-agent.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd)
