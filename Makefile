@@ -87,6 +87,9 @@ $(BUILD)/%.o: %.c | $(SKEL)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# What it has built in; the compiler does not see that.
+$(BUILD)/daemon/export/assets.o: $(wildcard daemon/export/page/*)
+
 $(BUILD)/vmlinux.h: $(vmlinux)
 	$(if $(vmlinux),,$(error No types of a kernel: no /sys/kernel/btf/vmlinux here, and linux-bpf-dev is not installed))
 	$(call say,BTF,$@)

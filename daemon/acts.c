@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "cetd/message-ids.h"
+
 #include "acts.h"
 #include "source/procfs.h"
 #include "util/log.h"
@@ -45,15 +47,25 @@ static void on_done(void *userdata, enum actor_action action, int error, const c
 {
 	struct act *act = userdata;
 	const char *what = actor_action_to_string((int)action);
+	const char *reason = message ?: strerror(-error);
+	char vm[80], name[160], how[32], by[160], why[544];
+	const char *const fields[] = {vm, name, how, by, error < 0 ? why : NULL, NULL};
 
+	snprintf(vm, sizeof(vm), "CETD_VM=%s", act->vm);
+	snprintf(name, sizeof(name), "CETD_VM_NAME=%s", act->name);
+	snprintf(how, sizeof(how), "CETD_ACTION=%s", what);
+	snprintf(by, sizeof(by), "CETD_BY=%s", act->by);
+	snprintf(why, sizeof(why), "CETD_REASON=%s", reason);
 	if (error < 0)
-		log_warning("Failed to %s VM %s (%s), asked for by %s: %s", what, act->vm,
-			    act->name, act->by, message ?: strerror(-error));
+		log_event(LOG_ERR, CETD_LOG_VM_NOT_ACTED_ON, fields,
+			  "VM %s (%s): %s, asked for by %s, was refused or failed: %s", act->vm,
+			  act->name, what, act->by, reason);
 	else
-		log_notice("VM %s (%s): %s done, asked for by %s", act->vm, act->name, what,
-			   act->by);
+		log_event(LOG_NOTICE, CETD_LOG_VM_ACTED_ON, fields,
+			  "VM %s (%s): %s, asked for by %s, is done", act->vm, act->name, what,
+			  act->by);
 	if (act->done)
-		act->done(act->userdata, action, error, message ?: strerror(-error));
+		act->done(act->userdata, action, error, error < 0 ? reason : NULL);
 	free(act);
 }
 

@@ -111,15 +111,3 @@ void settings_help(void)
 	}
 	settings_done(&s);
 }
-
-void settings_tell_restart_needed(const struct settings *old, const struct settings *next)
-{
-	if (old->max_vms != next->max_vms)
-		log_notice("max_vms is %u after the next restart", next->max_vms);
-	if (old->scan_interval_sec != next->scan_interval_sec)
-		log_notice("scan_interval_sec is %u after the next restart",
-			   next->scan_interval_sec);
-	if (old->samples_per_second != next->samples_per_second)
-		log_notice("samples_per_second is %u after the next restart",
-			   next->samples_per_second);
-}

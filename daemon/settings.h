@@ -29,6 +29,3 @@ int settings_read(const char *path, struct settings *s, char **ret_message);
 
 /* Print each key with its default, range and meaning. */
 void settings_help(void);
-
-/* Logging: what of next, which is taken up now, takes effect later. */
-void settings_tell_restart_needed(const struct settings *old, const struct settings *next);

@@ -197,6 +197,25 @@ void bus_event(struct bus *b, const struct vm *vm, const struct cetd_event *e)
 		monitors_send(b, vm, e);
 }
 
+void bus_storm(struct bus *b, const struct vm *vm, const char *rule, const struct storm *t)
+{
+	const char *id = vm->identity.id, *then = cetd_then_to_string(t->then),
+		   *mode = cetd_mode_to_string(t->mode);
+	int r;
+
+	if (t->ended_ns)
+		r = sd_bus_emit_signal(b->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "StormEnded",
+				       "ssusstts", id, rule, (uint32_t)t->rate, then, mode,
+				       (t->ended_ns - t->since_ns) / NSEC_PER_USEC, t->over,
+				       storm_end_to_string(t->end));
+	else
+		r = sd_bus_emit_signal(b->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "StormStarted",
+				       "ssusstt", id, rule, (uint32_t)t->rate, then, mode,
+				       model_realtime_usec(b->model, t->since_ns), t->over);
+	if (r < 0)
+		log_debug_errno(r, "Failed to tell of a storm of %s: %m", id);
+}
+
 void bus_host_changed(struct bus *b)
 {
 	sd_bus_emit_properties_changed(b->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "Family",

@@ -57,6 +57,8 @@ void bus_vm_renamed(struct bus *b, const struct vm *vm, const char *old_id);
 void bus_vm_changed(struct bus *b, const struct vm *vm);
 void bus_vm_removed(struct bus *b, const struct vm *vm);
 void bus_event(struct bus *b, const struct vm *vm, const struct cetd_event *e);
+/* A storm of the VM began or ended, by this rule. */
+void bus_storm(struct bus *b, const struct vm *vm, const char *rule, const struct storm *storm);
 void bus_host_changed(struct bus *b);
 
 /* After another policy holds for a VM, and what can be done about it is done. */

@@ -57,6 +57,46 @@ struct json_object *json_from_ledger(const struct ledger *l)
 	return o;
 }
 
+static void add_u64(struct json_object *o, const char *key, uint64_t value)
+{
+	json_object_object_add(o, key, json_object_new_uint64(value));
+}
+
+static struct json_object *storm_to_json(const struct model *m, const struct storm *t)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_u64(o, "rate", t->rate);
+	add_text(o, "then", cetd_then_to_string(t->then));
+	add_text(o, "mode", cetd_mode_to_string(t->mode));
+	add_u64(o, "since_usec", model_realtime_usec(m, t->since_ns));
+	json_object_object_add(
+		o, "ended_usec",
+		t->ended_ns ? json_object_new_uint64(model_realtime_usec(m, t->ended_ns)) : NULL);
+	add_text(o, "end", t->ended_ns ? storm_end_to_string(t->end) : NULL);
+	add_u64(o, "over", t->over);
+	return o;
+}
+
+struct json_object *json_from_storms(const struct storms *s, const struct vm *vm)
+{
+	const struct storms_vm *v = storms_find(s, vm->identity.key);
+	struct json_object *o, *latest;
+
+	if (!v || !v->has_state)
+		return NULL;
+	o = json_object_new_object();
+	add_u64(o, "active", storms_count_active(v));
+	add_u64(o, "total", storms_count(v));
+	add_u64(o, "throttled_usec", v->state.delayed_ns / NSEC_PER_USEC);
+	latest = json_object_new_array();
+	for (unsigned int i = 0; i < CETD_POLICY_RATES_MAX; i++)
+		if (v->storms[i].since_ns)
+			json_object_array_add(latest, storm_to_json(vm->model, v->storms + i));
+	json_object_object_add(o, "latest", latest);
+	return o;
+}
+
 static void add_layer(struct json_object *overrides, const char *id,
 		      const struct policy_override *override, int lifetime)
 {
