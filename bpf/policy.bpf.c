@@ -19,6 +19,7 @@ char LICENSE[] SEC("license") = "GPL";
 #define KVM_CET_VERDICT_DELAY_SHIFT 8
 #define CP_ERROR_ENDBRANCH 3
 #define CP_ERROR_ENCL (1U << 15)
+#define ENOSYS 38 /* asm-generic/errno.h */
 
 struct kvm_cet_fault___policy {
 	__u64 vm_id;
@@ -33,7 +34,8 @@ struct kvm_cet_ops___cetd {
 	__u64 (*cp)(struct kvm_vcpu___cetd *vcpu, struct kvm_cet_fault___policy *fault);
 };
 
-extern int bpf_kvm_cet_update(__u64 vm_id) __ksym;
+/* Weak, as the tests load this where there is no hook. */
+extern int bpf_kvm_cet_update(__u64 vm_id) __ksym __weak;
 
 struct cetd_policy_control control;
 
@@ -58,12 +60,9 @@ struct {
 	__uint(max_entries, 64 * 1024);
 } storms SEC(".maps");
 
-/* No daemon has renewed the lease: nothing but delivery is done. */
 static __always_inline bool lease_is_over(__u64 now_ns)
 {
-	__u64 lease_ns = *(volatile __u64 *)&control.lease_ns;
-
-	return lease_ns && now_ns >= lease_ns;
+	return cetd_lease_is_over(*(volatile __u64 *)&control.lease_ns, now_ns);
 }
 
 static __always_inline __u32 kind_of(__u32 error_code)
@@ -75,38 +74,16 @@ static __always_inline __u32 kind_of(__u32 error_code)
 
 /* What a fault is, in a word. */
 #define FAULT(error_code, cpl, vcpu) \
-	((__u64)(error_code)&0xffff | ((__u64)(cpl)&0xff) << 16 | (__u64)(vcpu) << 32)
-#define FAULT_ERROR_CODE(fault) ((fault)&0xffff)
+	((__u64)(error_code) & 0xffff | ((__u64)(cpl) & 0xff) << 16 | (__u64)(vcpu) << 32)
+#define FAULT_ERROR_CODE(fault) ((fault) & 0xffff)
 #define FAULT_CPL(fault) ((fault) >> 16 & 0xff)
 #define FAULT_VCPU(fault) ((fault) >> 32)
 
-static __always_inline void storm_tell(const struct cetd_policy *p, __u32 i, __u64 key,
-				       __u64 now_ns, __u64 fault, __u64 rip,
-				       enum cetd_storm_type type)
+static __always_inline void storm_tell(struct cetd_storm *what, enum cetd_storm_type type)
 {
-	const struct cetd_rate *r = p->rates + i;
-	struct cetd_storm *s = bpf_ringbuf_reserve(&storms, sizeof(*s), 0);
-
-	if (!s) {
+	what->type = type;
+	if (bpf_ringbuf_output(&storms, what, sizeof(*what), 0))
 		__sync_fetch_and_add(&control.storms_lost, 1);
-		return;
-	}
-	__builtin_memset(s, 0, sizeof(*s));
-	s->time_ns = now_ns;
-	s->key = key;
-	s->since_ns = type == CETD_STORM_STARTED ? now_ns : 0;
-	s->over = type == CETD_STORM_STARTED;
-	s->rip = type == CETD_STORM_STARTED ? rip : 0;
-	s->rule = r->rule;
-	s->generation = p->generation;
-	s->vcpu = FAULT_VCPU(fault);
-	s->error_code = FAULT_ERROR_CODE(fault);
-	s->rate = i;
-	s->type = type;
-	s->then = r->then;
-	s->mode = p->mode;
-	s->cpl = FAULT_CPL(fault);
-	bpf_ringbuf_submit(s, 0);
 }
 
 /*
@@ -120,19 +97,36 @@ __noinline __u64 rate_take(__u32 i, __u64 key, __u64 now_ns, __u64 fault, __u64 
 	struct cetd_fault_verdict verdict = {.action = CETD_ACTION_DELIVER};
 	__u32 kind = kind_of(FAULT_ERROR_CODE(fault));
 	__u32 privilege = FAULT_CPL(fault) == 3 ? CETD_PRIVILEGE_USER : CETD_PRIVILEGE_SUPERVISOR;
+	struct cetd_storm storm = {
+		.time_ns = now_ns,
+		.key = key,
+		.rip = rip,
+		.vcpu = FAULT_VCPU(fault),
+		.error_code = FAULT_ERROR_CODE(fault),
+		.cpl = FAULT_CPL(fault),
+	};
 
 	if (!p || !state)
 		return 0;
 	/* The bound that the verifier sees, on the very register that is used. */
 	asm volatile("" : "+r"(i));
 	i &= CETD_POLICY_RATES_MAX - 1;
+	storm.rule = p->rates[i].rule;
+	storm.then = p->rates[i].then;
+	storm.generation = p->generation;
+	storm.mode = p->mode;
+	storm.rate = i;
 	bpf_spin_lock(&state->lock);
+	storm.since_ns = state->buckets[i].storm_ns;
+	storm.over = state->buckets[i].storm_over;
 	cetd_policy_rate(p, state, i, kind, privilege, now_ns, &verdict);
 	bpf_spin_unlock(&state->lock);
 	if (verdict.ended)
-		storm_tell(p, i, key, now_ns, fault, rip, CETD_STORM_ENDED);
+		storm_tell(&storm, CETD_STORM_ENDED);
+	storm.since_ns = now_ns;
+	storm.over = 1;
 	if (verdict.started)
-		storm_tell(p, i, key, now_ns, fault, rip, CETD_STORM_STARTED);
+		storm_tell(&storm, CETD_STORM_STARTED);
 	return verdict.delay_ns;
 }
 
@@ -171,17 +165,14 @@ __u32 BPF_PROG(vcpu_policy, struct kvm_vcpu___cetd *vcpu, __u64 vm_id)
 	return flags;
 }
 
-SEC("struct_ops/cp")
-__u64 BPF_PROG(cp, struct kvm_vcpu___cetd *vcpu, struct kvm_cet_fault___policy *fault)
+/* What KVM is to do with the fault, as kvm_cet_ops tells it. */
+static __always_inline __u64 decide(__u64 key, __u64 now_ns, __u64 fault, __u64 rip)
 {
-	__u64 key = fault->vm_id, now_ns = bpf_ktime_get_ns();
-	int may_suppress = fault->error_code == CP_ERROR_ENDBRANCH;
+	struct cetd_policy_state *state = bpf_map_lookup_elem(&states, &key);
+	struct cetd_policy *p = bpf_map_lookup_elem(&policies, &key);
+	int may_suppress = FAULT_ERROR_CODE(fault) == CP_ERROR_ENDBRANCH;
 	struct cetd_fault_verdict verdict;
-	struct cetd_policy_state *state;
-	struct cetd_policy *p;
 
-	p = bpf_map_lookup_elem(&policies, &key);
-	state = bpf_map_lookup_elem(&states, &key);
 	if (!p || !state)
 		return CETD_ACTION_DELIVER;
 	if (lease_is_over(now_ns)) {
@@ -192,15 +183,20 @@ __u64 BPF_PROG(cp, struct kvm_vcpu___cetd *vcpu, struct kvm_cet_fault___policy *
 	cetd_policy_begin(p, state, may_suppress, &verdict);
 	bpf_spin_unlock(&state->lock);
 	if (verdict.action != CETD_ACTION_SUPPRESS)
-		verdict.delay_ns = rates_take(p->n_rates, key, now_ns,
-					      FAULT(fault->error_code, fault->cpl, fault->vcpu_id),
-					      fault->rip);
+		verdict.delay_ns = rates_take(p->n_rates, key, now_ns, fault, rip);
 	bpf_spin_lock(&state->lock);
 	cetd_policy_end(p, state, &verdict);
 	bpf_spin_unlock(&state->lock);
 	if (p->mode != CETD_MODE_ENFORCE)
 		return CETD_ACTION_DELIVER;
 	return verdict.action | verdict.delay_ns << KVM_CET_VERDICT_DELAY_SHIFT;
+}
+
+SEC("struct_ops/cp")
+__u64 BPF_PROG(cp, struct kvm_vcpu___cetd *vcpu, struct kvm_cet_fault___policy *fault)
+{
+	return decide(fault->vm_id, bpf_ktime_get_ns(),
+		      FAULT(fault->error_code, fault->cpl, fault->vcpu_id), fault->rip);
 }
 
 SEC(".struct_ops.link")
@@ -217,5 +213,5 @@ struct update {
 SEC("syscall")
 int update(struct update *u)
 {
-	return bpf_kvm_cet_update(u->vm_id);
+	return bpf_ksym_exists(bpf_kvm_cet_update) ? bpf_kvm_cet_update(u->vm_id) : -ENOSYS;
 }
