@@ -37,6 +37,21 @@ tests_selftests() {
 	done <"$lab_root/expect/selftests.tsv"
 }
 
+# tests_series CPUS PATTERN: what the kernel's own series brings: its selftests and the tests of its policy hook. Those
+# attach and detach a thousand times amid two storming vCPUs: on two CPUs minutes, and only when asked for by name.
+tests_series() {
+	local name
+	for name in $(series_selftests); do
+		if [ -n "${KERNEL_IMAGE:-}${KERNEL_TREE:-}" ]; then
+			printf 'selftest-%s\t5\techo built only with a kernel of its series >/tmp/reason; exit 77\n' "$name"
+		else
+			printf 'selftest-%s\t60\t/lab/tests/selftest %s\n' "$name" "$name"
+		fi
+	done
+	[ "$1" = 1 ] || [ "$2" = policy ] || return 0
+	[ -z "$(series_policy_test)" ] || printf 'policy\t120\tpolicy-test /lab/policy.bpf.o\n'
+}
+
 # tests_stack CPUS: one boot is enough. Its parts report as stack-PART.
 tests_stack() {
 	[ "$1" = 1 ] || return 0
@@ -47,11 +62,10 @@ tests_stack() {
 	fi
 }
 
-# tests_enforce CPUS: where the kernel has the policy hook. Its parts report as enforce-PART. Asked for by name
-# (TEST='enforce*'): Bochs writes a line a #CP, and its storms are long.
+# tests_enforce CPUS: where the kernel has the policy hook; in a boot of its own. Its parts report as enforce-PART.
 tests_enforce() {
-	[ "$1" = 1 ] && stack_is_built && kernel_patches | xargs -r grep -ql 'struct kvm_cet_ops' || return 0
-	printf 'enforce\t300\t/lab/tests/enforce\n'
+	[ "$1" = 1 ] && stack_is_built && kernel_has_hook || return 0
+	printf 'enforce\t300\t/lab/tests/enforce\nenforce-kernel-log\t20\t/lab/tests/kernel-log\n'
 }
 
 # tests_patched: the BPF tests that only a kernel with cetd's tracepoints can pass; a skip is a failure there.
@@ -79,8 +93,9 @@ tests_list() {
 	{
 		tests_guests "$1"
 		tests_selftests "$1"
+		tests_series "$1" "$2"
 		tests_stack "$1"
-		[[ $2 != enforce* ]] || tests_enforce "$1"
+		tests_enforce "$1"
 		tests_patched
 		tests_last
 	} | while IFS=$'\t' read -r name rest; do
