@@ -81,6 +81,8 @@ tests_list() {
 	{
 		tests_guests "$1"
 		tests_selftests "$1"
+		tests_series "$1"
+		tests_linux "$1"
 		tests_stack "$1"
 		[[ $2 != enforce* ]] || tests_enforce "$1"
 		tests_patched
