@@ -87,6 +87,9 @@ $(BUILD)/%.o: %.c | $(SKEL)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# What it has built in; the compiler does not see that.
+$(BUILD)/daemon/export/assets.o: $(wildcard daemon/export/page/*)
+
 $(BUILD)/vmlinux.h: $(vmlinux)
 	$(if $(vmlinux),,$(error No types of a kernel: no /sys/kernel/btf/vmlinux here, and linux-bpf-dev is not installed))
 	$(call say,BTF,$@)
@@ -141,7 +144,7 @@ demo: all lab-guests
 ## format: run clang-format over the C code
 .PHONY: format
 format:
-	$(Q)git ls-files '*.[ch]' ':!tests/lab/guest' | xargs clang-format -i
+	$(Q)git ls-files '*.[ch]' ':!tests/lab/guest' ':!kernel-patches' | xargs clang-format-19 -i
 
 ## install: DESTDIR=, PREFIX=/usr, SYSCONFDIR=/etc
 .PHONY: install
@@ -156,6 +159,7 @@ install: all
 	install -Dm644 systemd/org.cetd1.conf $(DESTDIR)$(DATADIR)/dbus-1/system.d/org.cetd1.conf
 	install -Dm644 systemd/org.cetd1.service \
 		$(DESTDIR)$(DATADIR)/dbus-1/system-services/org.cetd1.service
+	install -Dm644 systemd/org.cetd1.policy $(DESTDIR)$(DATADIR)/polkit-1/actions/org.cetd1.policy
 	install -Dm644 daemon/export/org.cetd1.xml $(DESTDIR)$(DATADIR)/dbus-1/interfaces/org.cetd1.xml
 	install -Dm644 cli/completion/cetctl.bash \
 		$(DESTDIR)$(DATADIR)/bash-completion/completions/cetctl
@@ -175,6 +179,23 @@ install-monitoring:
 deb:
 	$(Q)tests/lib/deps.sh build deb
 	$(Q)debian/deb.sh $(BUILD)/deb
+
+MANUALS := daemon/cetd.8 daemon/cetd.conf.5 daemon/policy/cetd-policy.5 daemon/export/org.cetd1.5 cli/cetctl.1
+install: install-manuals
+.PHONY: install-manuals
+install-manuals:
+	$(foreach m,$(MANUALS),install -Dm644 $m $(DESTDIR)$(DATADIR)/man/man$(subst .,,$(suffix $m))/$(notdir $m) &&) :
+
+## uninstall: remove what install put there; an edited configuration stays (DESTDIR=, PREFIX=, ... as for install)
+.PHONY: uninstall
+uninstall:
+	$(Q)rm -rf $(BUILD)/uninstall
+	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(BUILD)/uninstall >/dev/null
+	$(Q)cd $(BUILD)/uninstall && find . -type f | while read -r f; do \
+		case $$f in .$(SYSCONFDIR)/*) cmp -s $$f $(DESTDIR)/$$f || continue ;; esac; rm -f $(DESTDIR)/$$f; done
+	$(Q)cd $(BUILD)/uninstall && find . -depth -type d -name '*cetd*' -o -depth -type d -path '*/cetd/*' | \
+		while read -r d; do rmdir $(DESTDIR)/$$d 2>/dev/null || :; done
+	$(Q)rm -rf $(BUILD)/uninstall
 
 ## clean: remove what was built
 .PHONY: clean

@@ -99,9 +99,10 @@ struct trace_event_raw_kvm_cet_vmcs_load___cetd {
 	__u8 nested;
 };
 
-/* kvm_intel's: which VMCS a vCPU uses. */
+/* kvm_intel's: which VMCS a vCPU uses. clang 19 crashes where a struct that is looked for has no member. */
 struct nested_vmx___cetd {
 	struct {
+		void *vmcs;
 	} vmcs02;
 };
 

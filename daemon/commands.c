@@ -54,7 +54,8 @@ void cmd_set_monitored(void *userdata, bool is_monitored)
 				    is_monitored || c->recorder ? SAMPLE_ALL : SAMPLE_FAULTS);
 }
 
-static int cmd_render(void *userdata, enum http_page page, char **ret_text, size_t *ret_size)
+static int cmd_render(void *userdata, enum http_page page, unsigned int number, char **ret_text,
+		      size_t *ret_size)
 {
 	struct cetd *c = userdata;
 	struct events_program costs[EVENTS_PROGRAMS_MAX];
@@ -78,7 +79,7 @@ static int cmd_render(void *userdata, enum http_page page, char **ret_text, size
 			programs[context.n_programs++] = (struct metrics_program){
 				costs[i].hook, costs[i].run_ns, costs[i].runs};
 	if (page == HTTP_PAGE_INDEX)
-		return landing_render(c->model, &context, ret_text, ret_size);
+		return landing_render(c->model, &context, number, ret_text, ret_size);
 	return metrics_render(c->model, &context,
 			      page == HTTP_PAGE_METRICS_OPENMETRICS ? METRICS_FORMAT_OPENMETRICS
 								    : METRICS_FORMAT_TEXT,
@@ -89,7 +90,7 @@ int cmd_render_metrics(void *userdata, char **ret_text)
 {
 	size_t size;
 
-	return cmd_render(userdata, HTTP_PAGE_METRICS_TEXT, ret_text, &size);
+	return cmd_render(userdata, HTTP_PAGE_METRICS_TEXT, 1, ret_text, &size);
 }
 
 void apply_log_level(const struct cetd *c)

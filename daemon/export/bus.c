@@ -19,16 +19,6 @@ int vm_object_path(const char *id, char **ret)
 	return sd_bus_path_encode(CETD_BUS_VM_PREFIX, id, ret);
 }
 
-int bus_authorize_addresses(sd_bus_message *message, sd_bus_error *error)
-{
-	int r = authorize_is_root(message, error);
-
-	if (r)
-		return r < 0 ? r : 0;
-	return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-				 "Fault records hold guest addresses and are shown to root only");
-}
-
 int bus_find_vm(const struct bus *b, const char *text, const struct vm **ret, sd_bus_error *error)
 {
 	int r = model_find(b->model, text, ret);
@@ -292,6 +282,9 @@ int bus_new(sd_event *event, const char *address, const struct model *model,
 	b->ctx = ctx;
 	b->commands = *commands;
 
+	r = authorizer_new(&b->authorizer);
+	if (r < 0)
+		return log_error_errno(r, "Failed to set up D-Bus: %m");
 	r = bus_connect(address, &b->bus);
 	if (r < 0)
 		return log_error_errno(r,
@@ -339,6 +332,7 @@ struct bus *bus_free(struct bus *b)
 
 	if (!b)
 		return NULL;
+	authorizer_free(b->authorizer);
 	monitors_free(b);
 	HASH_ITER (hh, b->vms, state, next) {
 		HASH_DELETE(hh, b->vms, state);

@@ -21,7 +21,7 @@
 
 #define KEY 7ULL
 #define S NSEC_PER_SEC
-#define ACTION(verdict) ((verdict)&0xff)
+#define ACTION(verdict) ((verdict) & 0xff)
 #define DELAY(verdict) ((verdict) >> 8)
 
 /* As in decide.bpf.c. */

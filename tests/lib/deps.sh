@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Install what a task needs: deps.sh build|demo|check|bench|deb... Says what it installs, is silent when all is there.
+# Install what a task needs: deps.sh build|demo|check|bench|deb|system... Says what it installs, is silent when all is there.
 set -eu
 cd "$(dirname "$0")"
 # shellcheck source=apt.sh
@@ -9,11 +9,12 @@ cd "$(dirname "$0")"
 build=(gcc make pkgconf clang llvm libelf-dev zlib1g-dev libsystemd-dev libjson-c-dev
 	libmicrohttpd-dev libsmartcols-dev uthash-dev linux-libc-dev)
 demo=(dbus curl procps)
-check=(libcmocka-dev zsh bsdutils systemd clang-format dbus curl jq procps prometheus tmux bpftrace qemu-system-x86
-	cpio busybox-static kmod xz-utils git)
+check=(libcmocka-dev zsh bsdutils systemd clang-format-19 dbus curl jq procps prometheus tmux bpftrace qemu-system-x86
+	cpio busybox-static kmod xz-utils git polkitd chromium chromium-driver fonts-dejavu-core)
 bench=(bpftrace curl dbus jq procps)
 # Besides what debian/control asks for.
 deb=(dpkg-dev)
+system=(debootstrap systemd-container)
 
 need_libbpf() {
 	[ -x /usr/sbin/bpftool ] && [ -z "$(apt_missing linux-bpf-dev)" ] &&
@@ -30,12 +31,12 @@ need_libbpf() {
 packages=()
 for task; do
 	case $task in
-	build | demo | check | bench | deb)
+	build | demo | check | bench | deb | system)
 		declare -n list=$task
 		packages+=("${list[@]}")
 		;;
 	*)
-		echo "deps.sh: unknown task '$task', valid are build, demo, check, bench, deb" >&2
+		echo "deps.sh: unknown task '$task', valid are build, demo, check, bench, deb, system" >&2
 		exit 2
 		;;
 	esac

@@ -13,8 +13,11 @@ live_cleanup() {
 }
 trap live_cleanup EXIT
 
-# A bus of the system type that anyone on it may use, with the policy that is installed.
+# start_bus [FILE...]: a bus of the system type that anyone on it may use, with the policy that is installed, and those
+# of other services.
 start_bus() {
+	local file includes=""
+	for file; do includes+="<include>$file</include>"; done
 	cat >"$work/bus.conf" <<-EOF
 		<busconfig>
 		<type>system</type>
@@ -29,7 +32,7 @@ start_bus() {
 		<allow receive_type="error"/><allow receive_type="signal"/>
 		<allow send_destination="org.freedesktop.DBus"/>
 		</policy>
-		<include>$PWD/systemd/org.cetd1.conf</include>
+		<include>$PWD/systemd/org.cetd1.conf</include>$includes
 		</busconfig>
 	EOF
 	chmod 755 "$work"
