@@ -145,7 +145,7 @@ demo: all lab-guests
 ## format: run clang-format over the C code
 .PHONY: format
 format:
-	$(Q)git ls-files '*.[ch]' ':!tests/lab/guest' | xargs clang-format -i
+	$(Q)git ls-files '*.[ch]' ':!tests/lab/guest' ':!kernel-patches' | xargs clang-format-19 -i
 
 ## install: DESTDIR=, PREFIX=/usr, SYSCONFDIR=/etc
 .PHONY: install

@@ -74,8 +74,8 @@ static __always_inline __u32 kind_of(__u32 error_code)
 
 /* What a fault is, in a word. */
 #define FAULT(error_code, cpl, vcpu) \
-	((__u64)(error_code)&0xffff | ((__u64)(cpl)&0xff) << 16 | (__u64)(vcpu) << 32)
-#define FAULT_ERROR_CODE(fault) ((fault)&0xffff)
+	((__u64)(error_code) & 0xffff | ((__u64)(cpl) & 0xff) << 16 | (__u64)(vcpu) << 32)
+#define FAULT_ERROR_CODE(fault) ((fault) & 0xffff)
 #define FAULT_CPL(fault) ((fault) >> 16 & 0xff)
 #define FAULT_VCPU(fault) ((fault) >> 32)
 

@@ -111,6 +111,8 @@ static void on_settled(void *userdata)
 {
 	struct cetd *c = userdata;
 
+	if (c->enforcement)
+		enforcement_refresh(c->enforcement);
 	if (c->bus)
 		bus_settled(c->bus);
 }

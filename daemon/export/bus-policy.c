@@ -15,6 +15,9 @@
 #include "util/jsontext.h"
 #include "util/log.h"
 
+/* Eight rates take 3 KiB. */
+#define SETTINGS_MAX_BYTES 65536
+
 #define METHOD(name) int name(sd_bus_message *message, void *userdata, sd_bus_error *error)
 
 _Static_assert(CETD_BUS_RUNTIME == 1U << POLICY_RUNTIME, "flag");
@@ -71,9 +74,9 @@ static int parse_settings(const char *text, struct policy_values *ret, sd_bus_er
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
-	if (strlen(text) > JSONTEXT_MAX)
+	if (strlen(text) > SETTINGS_MAX_BYTES)
 		return sd_bus_error_setf(error, CETD_BUS_ERROR_BAD_POLICY,
-					 "settings: more than %d bytes", JSONTEXT_MAX);
+					 "settings: more than %d bytes", SETTINGS_MAX_BYTES);
 	r = policy_parse_settings("settings", text, strlen(text), ret, &why);
 	if (r < 0)
 		return refuse(error, r, why);
