@@ -8,7 +8,8 @@ SYSCONFDIR ?= /etc
 SBINDIR ?= $(PREFIX)/sbin
 BINDIR ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share
-UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSTEMDDIR ?= $(PREFIX)/lib/systemd
+UNITDIR ?= $(SYSTEMDDIR)/system
 DESTDIR ?=
 V ?= 0
 Q := $(if $(filter 0,$(V)),@)
@@ -17,14 +18,17 @@ say = @printf '  %-8s%s\n' $(1) $(2)
 CC := gcc
 CLANG ?= clang
 BPFTOOL ?= $(or $(shell command -v bpftool),/usr/sbin/bpftool)
-BTF ?= /sys/kernel/btf/vmlinux
+# Kernel types for the BPF programs, as BTF or as a header: the running kernel's, else those of Debian's linux-bpf-dev.
+VMLINUX ?=
+vmlinux = $(or $(VMLINUX),$(shell for f in /sys/kernel/btf/vmlinux /usr/include/*/linux/bpf/vmlinux.h; do \
+	if [ -e $$f ]; then echo $$f; break; fi; done))
 # For instance SANITIZE=address,undefined, in a BUILD of its own.
 SANITIZE ?=
 
 # Looked up when used: `make deps` may have to install pkg-config first.
 pkg_cflags = $(shell pkg-config --cflags libsystemd json-c libmicrohttpd smartcols libbpf)
 libs = $(shell pkg-config --libs $(1))
-DAEMON_LIBS := libsystemd json-c libmicrohttpd libbpf libelf zlib
+DAEMON_LIBS := libcap-ng libsystemd json-c libmicrohttpd libbpf libelf zlib
 WARN := -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wstrict-prototypes -Wformat=2
 WERROR := $(if $(CI),-Werror)
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
@@ -84,16 +88,21 @@ $(BUILD)/%.o: %.c | $(SKEL)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-$(BUILD)/vmlinux.h: $(BTF)
+# What it has built in; the compiler does not see that.
+$(BUILD)/daemon/export/assets.o: $(wildcard daemon/export/page/*)
+
+$(BUILD)/vmlinux.h: $(vmlinux)
+	$(if $(vmlinux),,$(error No types of a kernel: no /sys/kernel/btf/vmlinux here, and linux-bpf-dev is not installed))
 	$(call say,BTF,$@)
 	@mkdir -p $(@D)
-	$(Q)$(BPFTOOL) btf dump file $< format c >$@.tmp && mv $@.tmp $@
+	$(Q)$(if $(filter %.h,$(vmlinux)),cat $(vmlinux),$(BPFTOOL) btf dump file $(vmlinux) format c) >$@.tmp
+	$(Q)mv $@.tmp $@
 
-# v3 for atomic fetches. gen object drops the DWARF and keeps the BTF.
+# v3 for atomic fetches. gen object drops the DWARF and keeps the BTF, which names source files.
 $(BUILD)/%.bpf.o: bpf/%.bpf.c $(BUILD)/vmlinux.h
 	$(call say,BPF,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Iinclude -Ibpf -I$(BUILD) \
+	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -ffile-prefix-map=$(CURDIR)=. -D__TARGET_ARCH_x86 -Iinclude -Ibpf -I$(BUILD) \
 		-Wall -Wextra $(WERROR) -MMD -MP -MF $(BUILD)/$*.bpf.d -MT $@ -c -o $@.tmp $<
 	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm $@.tmp
 
@@ -136,7 +145,7 @@ demo: all lab-guests
 ## format: run clang-format over the C code
 .PHONY: format
 format:
-	$(Q)git ls-files '*.[ch]' ':!tests/lab/guest' | xargs clang-format -i
+	$(Q)git ls-files '*.[ch]' ':!tests/lab/guest' ':!kernel-patches' | xargs clang-format-19 -i
 
 ## install: DESTDIR=, PREFIX=/usr, SYSCONFDIR=/etc
 .PHONY: install
@@ -148,13 +157,54 @@ install: all
 	install -Dm644 systemd/policy-example.json $(DESTDIR)$(DATADIR)/doc/cetd/policy-example.json
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's,/usr/sbin/,$(SBINDIR)/,' systemd/cetd.service >$(DESTDIR)$(UNITDIR)/cetd.service
+	install -Dm644 systemd/cetd-metrics.socket $(DESTDIR)$(UNITDIR)/cetd-metrics.socket
+	install -Dm755 systemd/cetd-generator $(DESTDIR)$(SYSTEMDDIR)/system-generators/cetd-generator
+	install -Dm644 systemd/cetd.catalog $(DESTDIR)$(SYSTEMDDIR)/catalog/cetd.catalog
+	install -Dm644 systemd/cetd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/cetd.conf
+	install -Dm644 systemd/cetd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/cetd.conf
+	install -Dm644 systemd/cetd.rules $(DESTDIR)$(DATADIR)/polkit-1/rules.d/50-cetd.rules
+	install -d $(DESTDIR)$(SYSCONFDIR)/apparmor.d
+	sed 's,/usr/sbin/cetd,$(SBINDIR)/cetd,' systemd/cetd.apparmor >$(DESTDIR)$(SYSCONFDIR)/apparmor.d/usr.sbin.cetd
 	install -Dm644 systemd/org.cetd1.conf $(DESTDIR)$(DATADIR)/dbus-1/system.d/org.cetd1.conf
 	install -Dm644 systemd/org.cetd1.service \
 		$(DESTDIR)$(DATADIR)/dbus-1/system-services/org.cetd1.service
+	install -Dm644 systemd/org.cetd1.policy $(DESTDIR)$(DATADIR)/polkit-1/actions/org.cetd1.policy
 	install -Dm644 daemon/export/org.cetd1.xml $(DESTDIR)$(DATADIR)/dbus-1/interfaces/org.cetd1.xml
 	install -Dm644 cli/completion/cetctl.bash \
 		$(DESTDIR)$(DATADIR)/bash-completion/completions/cetctl
 	install -Dm644 cli/completion/_cetctl $(DESTDIR)$(DATADIR)/zsh/vendor-completions/_cetctl
+
+# The alerts name the path of their runbook.
+install: install-monitoring
+.PHONY: install-monitoring
+install-monitoring:
+	install -d $(DESTDIR)$(DATADIR)/doc/cetd/monitoring
+	install -m644 daemon/export/monitoring/* $(DESTDIR)$(DATADIR)/doc/cetd/monitoring
+	sed -i 's,file:///usr/share/,file://$(DATADIR)/,' \
+		$(DESTDIR)$(DATADIR)/doc/cetd/monitoring/cetd-alerts.rules.yml
+
+## deb: install what is needed, build the Debian packages in $(BUILD)/deb
+.PHONY: deb
+deb:
+	$(Q)tests/lib/deps.sh build deb
+	$(Q)debian/deb.sh $(BUILD)/deb
+
+MANUALS := daemon/cetd.8 daemon/cetd.conf.5 daemon/policy/cetd-policy.5 daemon/export/org.cetd1.5 cli/cetctl.1
+install: install-manuals
+.PHONY: install-manuals
+install-manuals:
+	$(foreach m,$(MANUALS),install -Dm644 $m $(DESTDIR)$(DATADIR)/man/man$(subst .,,$(suffix $m))/$(notdir $m) &&) :
+
+## uninstall: remove what install put there; an edited configuration stays (DESTDIR=, PREFIX=, ... as for install)
+.PHONY: uninstall
+uninstall:
+	$(Q)rm -rf $(BUILD)/uninstall
+	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(BUILD)/uninstall >/dev/null
+	$(Q)cd $(BUILD)/uninstall && find . -type f | while read -r f; do \
+		case $$f in .$(SYSCONFDIR)/*) cmp -s $$f $(DESTDIR)/$$f || continue ;; esac; rm -f $(DESTDIR)/$$f; done
+	$(Q)cd $(BUILD)/uninstall && find . -depth -type d -name '*cetd*' -o -depth -type d -path '*/cetd/*' | \
+		while read -r d; do rmdir $(DESTDIR)/$$d 2>/dev/null || :; done
+	$(Q)rm -rf $(BUILD)/uninstall
 
 ## clean: remove what was built
 .PHONY: clean

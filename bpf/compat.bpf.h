@@ -42,8 +42,18 @@ struct kvm_vcpu_arch___cetd {
 	struct kvm_vcpu_cet___cetd cet;
 };
 
+struct preempt_notifier___cetd {
+	struct hlist_node link;
+};
+
+/* CONFIG_PREEMPT_NOTIFIERS, which kvm selects. */
+struct task_struct___cetd {
+	struct hlist_head preempt_notifiers;
+};
+
 struct kvm_vcpu___cetd {
 	struct kvm___cetd *kvm;
+	struct preempt_notifier___cetd preempt_notifier;
 	int vcpu_id;
 	struct kvm_vcpu_arch___cetd arch;
 };
@@ -89,9 +99,10 @@ struct trace_event_raw_kvm_cet_vmcs_load___cetd {
 	__u8 nested;
 };
 
-/* kvm_intel's: which VMCS a vCPU uses. */
+/* kvm_intel's: which VMCS a vCPU uses. clang 19 crashes where a struct that is looked for has no member. */
 struct nested_vmx___cetd {
 	struct {
+		void *vmcs;
 	} vmcs02;
 };
 
@@ -127,6 +138,23 @@ static __always_inline __u64 vcpu_vm_id(struct kvm_vcpu___cetd *vcpu)
 		return 0;
 	kvm = vcpu->kvm;
 	return kvm ? LOAD_FAR(kvm, arch.vm_id) : 0;
+}
+
+/* Likewise, of the vCPU that the current thread has loaded: KVM is all that uses preempt notifiers. */
+static __always_inline __u64 loaded_vm_id(void)
+{
+	struct task_struct___cetd *task = (void *)bpf_get_current_task();
+	struct kvm_vcpu___cetd *vcpu;
+	void *link;
+
+	if (!bpf_core_field_exists(((struct kvm___cetd *)0)->arch.vm_id) ||
+	    !bpf_core_field_exists(task->preempt_notifiers))
+		return 0;
+	link = BPF_CORE_READ(task, preempt_notifiers.first);
+	if (!link)
+		return 0;
+	vcpu = link - bpf_core_field_offset(((struct kvm_vcpu___cetd *)0)->preempt_notifier.link);
+	return BPF_CORE_READ(vcpu, kvm, arch.vm_id);
 }
 
 /* Is vmcs02, the VMCS of L2, the one that the vCPU uses? False where kvm_intel's types are not known. */

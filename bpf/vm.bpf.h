@@ -161,10 +161,12 @@ static __always_inline bool thread_take_fault(struct thread *t)
 	return true;
 }
 
-/* For tracepoints that pass no vCPU: what the thread ran last, or its process. */
+/* For tracepoints that pass no vCPU: what the thread ran last, or runs since before we came, or its process. */
 static __always_inline __u64 key_of_thread(const struct thread *t)
 {
-	return t && t->key ? t->key : key_of_process();
+	if (t && t->key)
+		return t->key;
+	return (is_patched ? loaded_vm_id() : 0) ?: key_of_process();
 }
 
 static __always_inline void count(__u64 *counter)

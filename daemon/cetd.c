@@ -4,49 +4,21 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/utsname.h>
+#include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "cetd/bus.h"
 #include "cetd/names.h"
 
-#include "enforcement.h"
-#include "export/bus.h"
-#include "export/http.h"
-#include "export/landing.h"
-#include "export/listen.h"
-#include "export/metrics.h"
-#include "governor.h"
-#include "options.h"
+#include "alarm.h"
+#include "cetd.h"
+#include "privileges.h"
 #include "release.h"
-#include "settings.h"
 #include "source/recording.h"
-#include "source/source.h"
 #include "util/log.h"
-
-/* Faults are sampled always, the rest only while somebody watches or records. */
-#define SAMPLE_FAULTS (1U << CETD_EVENT_CP | 1U << CETD_EVENT_INJECTED)
-#define SAMPLE_ALL ((1U << _CETD_EVENT_MAX) - 1)
-
-struct cetd {
-	struct options options;
-	struct settings settings;
-	const char *config_path;
-	struct export_context ctx;
-	struct process_stats process;
-	sd_event *event;
-	struct model *model;
-	struct policy_set *rules; /* read, not yet in force */
-	struct governor *governor;
-	struct enforcement *enforcement;
-	struct events *events;
-	struct discovery *discovery;
-	struct recorder *recorder;
-	struct replay *replay;
-	struct bus *bus;
-	struct http *http;
-};
+#include "watchdog.h"
 
 static int on_message(void *userdata, const struct cetd_message *message)
 {
@@ -76,9 +48,9 @@ static void on_vm_added(void *userdata, const struct vm *vm)
 		 vm->is_provisional ? "shows CET events" : "found");
 	if (vm->is_provisional && c->discovery)
 		discovery_nudge(c->discovery, vm->identity.key);
-	governor_vm_changed(c->governor, vm);
 	if (c->bus)
 		bus_vm_added(c->bus, vm);
+	governor_vm_changed(c->governor, vm);
 }
 
 static void on_vm_renamed(void *userdata, const struct vm *vm, const char *old_id)
@@ -86,9 +58,9 @@ static void on_vm_renamed(void *userdata, const struct vm *vm, const char *old_i
 	struct cetd *c = userdata;
 
 	log_info("VM %s is %s (%s)", old_id, vm->identity.id, vm->identity.name);
-	governor_vm_changed(c->governor, vm);
 	if (c->bus)
 		bus_vm_renamed(c->bus, vm, old_id);
+	governor_vm_renamed(c->governor, vm, old_id);
 }
 
 static void on_vm_changed(void *userdata, const struct vm *vm)
@@ -109,11 +81,12 @@ static void on_vm_removed(void *userdata, const struct vm *vm)
 	log_info("VM %s (%s) is gone: %llu #CP, %llu injected, %llu CET MSR accesses",
 		 vm->identity.id, vm->identity.name, (unsigned long long)vm_cp_total(vm),
 		 (unsigned long long)k->injected, (unsigned long long)vm_msr_total(vm));
+	/* Its storms end with it. */
+	if (c->enforcement)
+		enforcement_forget(c->enforcement, vm);
 	if (c->bus)
 		bus_vm_removed(c->bus, vm);
 	governor_vm_removed(c->governor, vm);
-	if (c->enforcement)
-		enforcement_forget(c->enforcement, vm);
 }
 
 static void on_event(void *userdata, const struct vm *vm, const struct cetd_event *e)
@@ -138,6 +111,8 @@ static void on_settled(void *userdata)
 {
 	struct cetd *c = userdata;
 
+	if (c->enforcement)
+		enforcement_refresh(c->enforcement);
 	if (c->bus)
 		bus_settled(c->bus);
 }
@@ -148,6 +123,34 @@ static void on_verdict(void *userdata, const struct vm *vm, const struct policy_
 
 	if (c->enforcement)
 		enforcement_apply(c->enforcement, vm, verdict);
+	if (c->bus)
+		bus_policy_applied(c->bus, vm);
+}
+
+static void on_storm(void *userdata, const struct storms_vm *of, const struct storm *storm)
+{
+	struct cetd *c = userdata;
+	const struct vm *vm = model_find_key(c->model, of->key);
+	const char *rule;
+
+	if (!vm)
+		return;
+	rule = alarm_rule(governor_get_ledger(c->governor), of->key);
+	alarm_log(vm, rule, storm);
+	if (c->bus)
+		bus_storm(c->bus, vm, rule, storm);
+	alarm_act(c->acts, vm, rule, storm);
+}
+
+/* The host is told of once more, with this fact. */
+static void on_enforcement_fact(void *userdata, enum cetd_coverage state, const char *reason)
+{
+	struct cetd *c = userdata;
+	struct cetd_host host = c->model->host;
+	struct cetd_message message = {CETD_MESSAGE_HOST, sizeof(host), c->model->now_ns, &host};
+
+	host_set_fact(&host, CETD_FACT_ENFORCEMENT, state, "%s", reason);
+	on_message(c, &message);
 }
 
 static int before_vm_remove(void *userdata, uint64_t key)
@@ -157,164 +160,18 @@ static int before_vm_remove(void *userdata, uint64_t key)
 	return c->events ? events_forget(c->events, key) : 0;
 }
 
-static int cmd_refresh(void *userdata)
-{
-	struct cetd *c = userdata;
-
-	return c->events ? events_refresh(c->events) : 0;
-}
-
-static void cmd_set_monitored(void *userdata, bool is_monitored)
-{
-	struct cetd *c = userdata;
-
-	if (c->events)
-		events_set_sampling(c->events,
-				    is_monitored || c->recorder ? SAMPLE_ALL : SAMPLE_FAULTS);
-}
-
-static int cmd_render(void *userdata, enum http_page page, char **ret_text, size_t *ret_size)
-{
-	struct cetd *c = userdata;
-	struct events_program costs[EVENTS_PROGRAMS_MAX];
-	struct metrics_program programs[EVENTS_PROGRAMS_MAX];
-	struct metrics_context context = {.version = CETD_VERSION, .programs = programs};
-	size_t n = 0;
-
-	cmd_refresh(c);
-	if (process_stats_read(&c->process) >= 0)
-		context.process = &c->process;
-	if (c->http)
-		context.http = http_get_stats(c->http);
-	if (c->events)
-		n = events_get_programs(c->events, costs);
-	for (size_t i = 0; i < n; i++)
-		/* No runs: the kernel keeps no statistics, and nothing is said. */
-		if (costs[i].runs)
-			programs[context.n_programs++] = (struct metrics_program){
-				costs[i].hook, costs[i].run_ns, costs[i].runs};
-	if (page == HTTP_PAGE_INDEX)
-		return landing_render(c->model, &context, ret_text, ret_size);
-	return metrics_render(c->model, &context,
-			      page == HTTP_PAGE_METRICS_OPENMETRICS ? METRICS_FORMAT_OPENMETRICS
-								    : METRICS_FORMAT_TEXT,
-			      ret_text, ret_size);
-}
-
-static int cmd_render_metrics(void *userdata, char **ret_text)
-{
-	size_t size;
-
-	return cmd_render(userdata, HTTP_PAGE_METRICS_TEXT, ret_text, &size);
-}
-
-static void apply_log_level(const struct cetd *c)
-{
-	log_set_max_level(c->options.log_level >= 0 ? c->options.log_level
-						    : log_level_from_string(c->settings.log_level));
-}
-
-static const char *metrics_address(const struct cetd *c, const struct settings *s)
-{
-	return c->options.metrics ?: s->metrics_listen;
-}
-
-/* Logging. */
-static int start_http(struct cetd *c, const struct settings *s, int inherited_fd, struct http **ret)
-{
-	const struct http_params params = {
-		.address = metrics_address(c, s),
-		.listen_fd = inherited_fd,
-		.may_be_remote = s->metrics_allow_remote,
-		.priority = SD_EVENT_PRIORITY_NORMAL + 10,
-		.render = cmd_render,
-		.userdata = c,
-	};
-
-	return http_new(c->event, &params, ret);
-}
-
-static bool is_local(const char *address)
-{
-	struct listen_address a;
-
-	return listen_address_from_string(address, &a, NULL) >= 0 && listen_address_is_local(&a);
-}
-
-/* The exporter moves only if the new address can be had; otherwise the old one goes on. */
-static int reload_http(struct cetd *c, const struct settings *next)
-{
-	struct http *http = NULL;
-	int r;
-
-	/* The same address cannot be had twice: it stays, unless it may no longer be served, which is refused. */
-	if (!strcmp(metrics_address(c, next), metrics_address(c, &c->settings)) &&
-	    (next->metrics_allow_remote || is_local(metrics_address(c, next))))
-		return 0;
-	r = start_http(c, next, -1, &http);
-	if (r < 0)
-		return r;
-	http_free(c->http);
-	c->http = http;
-	c->ctx.metrics_address = http ? http_get_address(http) : NULL;
-	return 0;
-}
-
-static void tell_restart_needed(const struct settings *old, const struct settings *next)
-{
-	if (old->max_vms != next->max_vms)
-		log_notice("max_vms is %u after the next restart", next->max_vms);
-	if (old->scan_interval_sec != next->scan_interval_sec)
-		log_notice("scan_interval_sec is %u after the next restart",
-			   next->scan_interval_sec);
-	if (old->samples_per_second != next->samples_per_second)
-		log_notice("samples_per_second is %u after the next restart",
-			   next->samples_per_second);
-}
-
-static int cmd_reload(void *userdata, char **ret_message)
-{
-	struct cetd *c = userdata;
-	_cleanup_(policy_set_freep) struct policy_set *rules = NULL;
-	struct settings next;
-	int r;
-
-	*ret_message = NULL;
-	r = settings_init(&next);
-	if (r >= 0 && c->config_path)
-		r = settings_read(c->config_path, &next, ret_message);
-	if (r >= 0)
-		r = governor_read(next.policy_dir, &rules, ret_message);
-	if (r >= 0)
-		r = reload_http(c, &next);
-	if (r < 0) {
-		if (!*ret_message && asprintf(ret_message, "%s: %s",
-					      c->config_path ?: "the defaults", strerror(-r)) < 0)
-			*ret_message = NULL;
-		log_error("Failed to reload, the old configuration stays in force: %s",
-			  *ret_message ?: strerror(-r));
-		settings_done(&next);
-		return r;
-	}
-	tell_restart_needed(&c->settings, &next);
-	settings_done(&c->settings);
-	c->settings = next;
-	apply_log_level(c);
-	governor_set_rules(c->governor, c->settings.policy_dir, take_ptr(rules));
-	log_info("Configuration read again from %s", c->config_path ?: "the built-in defaults");
-	return 0;
-}
-
 static int on_sighup(sd_event_source *s _unused_, const struct signalfd_siginfo *si _unused_,
 		     void *userdata)
 {
 	_cleanup_(freep) char *message = NULL;
 	uint64_t now = 0;
+	int r;
 
 	sd_event_now(((struct cetd *)userdata)->event, CLOCK_MONOTONIC, &now);
 	sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now);
-	cmd_reload(userdata, &message);
-	sd_notify(false, "READY=1");
+	r = cmd_reload(userdata, &message);
+	sd_notifyf(false, "READY=1\nSTATUS=%s",
+		   r < 0 ? "Watching; the last reload was refused, see the log" : "Watching");
 	return 0;
 }
 
@@ -348,7 +205,7 @@ static int make_loop(struct cetd *c)
 	if (r >= 0)
 		r = sd_event_add_signal(c->event, NULL, SIGHUP, on_sighup, c);
 	if (r >= 0)
-		r = sd_event_set_watchdog(c->event, true);
+		r = watchdog_start(c->event);
 	return r < 0 ? log_error_errno(r, "Failed to set up the event loop: %m") : 0;
 }
 
@@ -384,8 +241,16 @@ static enum cetd_exit load_settings(struct cetd *c)
 
 static enum cetd_exit start_export(struct cetd *c)
 {
-	const struct bus_commands commands = {cmd_refresh, cmd_reload, cmd_render_metrics,
-					      cmd_set_monitored, c};
+	const struct bus_commands commands = {
+		.refresh = cmd_refresh,
+		.reload = cmd_reload,
+		.render_metrics = cmd_render_metrics,
+		.set_override = cmd_set_override,
+		.clear_override = cmd_clear_override,
+		.get_policy_state = cmd_get_policy_state,
+		.set_monitored = cmd_set_monitored,
+		.userdata = c,
+	};
 	int r, fd = -1;
 
 	if (strcmp(c->options.bus, "none")) {
@@ -395,6 +260,10 @@ static enum cetd_exit start_export(struct cetd *c)
 	}
 	if (sd_listen_fds(true) > 0)
 		fd = SD_LISTEN_FDS_START;
+	if (c->options.metrics && strcmp(c->settings.metrics_listen, CETD_METRICS_DEFAULT))
+		log_notice("metrics.listen in %s has no effect: the command line and, under "
+			   "systemd, cetd-metrics.socket say where metrics are",
+			   c->config_path ?: "the configuration");
 	r = start_http(c, &c->settings, fd, &c->http);
 	if (r < 0)
 		return CETD_EXIT_CONFIG;
@@ -442,6 +311,9 @@ static enum cetd_exit start_live(struct cetd *c)
 		.lease_sec = c->settings.policy_lease_sec,
 		.is_dry_run = c->options.dry_run,
 		.is_wanted = !ledger_is_empty(governor_get_ledger(c->governor)),
+		.storm = on_storm,
+		.fact = on_enforcement_fact,
+		.userdata = c,
 	};
 	const struct cetd_sink sink = {on_message, c};
 	struct cetd_host host = {};
@@ -457,9 +329,12 @@ static enum cetd_exit start_live(struct cetd *c)
 			log_error("%s -> %s", host.causes[i].text, host.causes[i].advice);
 		return CETD_EXIT_UNSUPPORTED;
 	}
-	r = enforcement_new(c->event, c->model, &enforcement, &host, &c->enforcement);
+	r = acts_new(c->event, c->options.dry_run, &c->acts);
+	if (r >= 0)
+		r = enforcement_new(c->event, c->model, &enforcement, &host, &c->enforcement);
 	if (r < 0)
 		return CETD_EXIT_FAILURE;
+	c->ctx.storms = enforcement_get_storms(c->enforcement);
 	log_host(&host);
 	cmd_set_monitored(c, false);
 	sd_event_now(c->event, CLOCK_MONOTONIC, &now_usec);
@@ -502,6 +377,9 @@ static enum cetd_exit start(struct cetd *c)
 	if (governor_new(c->event, c->model, on_verdict, c, &c->governor) < 0)
 		return CETD_EXIT_FAILURE;
 	governor_set_rules(c->governor, c->settings.policy_dir, take_ptr(c->rules));
+	/* What is stored is about the VMs of this host, not about those of a recording. */
+	if (!c->options.replay)
+		governor_open_store(c->governor, c->options.state_dir);
 	c->ctx.ledger = governor_get_ledger(c->governor);
 	model_set_observer(c->model, &observer);
 	if (c->options.record &&
@@ -512,6 +390,9 @@ static enum cetd_exit start(struct cetd *c)
 	if (code != CETD_EXIT_OK)
 		return code;
 	code = c->options.replay ? start_replay(c) : start_live(c);
+	/* Programs are loaded later only where a policy may yet want the hook; the BTF of a module is read for it. */
+	privileges_drop(enforcement_may_load(c->enforcement) &&
+			access("/sys/module/kvm/initstate", F_OK) == 0);
 	if (code != CETD_EXIT_OK || !c->bus)
 		return code;
 	r = bus_claim(c->bus);
@@ -528,6 +409,7 @@ static void stop(struct cetd *c)
 	c->replay = replay_free(c->replay);
 	c->events = events_free(c->events);
 	c->recorder = recorder_free(c->recorder);
+	c->acts = acts_free(c->acts);
 	c->enforcement = enforcement_free(c->enforcement);
 	c->governor = governor_free(c->governor);
 	c->rules = policy_set_free(c->rules);

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* From policy files and VMs to verdicts. */
 #include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <string.h>
 #include <time.h>
 
+#include "cetd/message-ids.h"
 #include "cetd/names.h"
 
 #include "governor.h"
 #include "policy-dir.h"
+#include "policy-store.h"
 #include "settings.h"
 #include "util/log.h"
 #include "util/macro.h"
@@ -18,6 +22,8 @@ struct governor {
 	governor_changed_t changed;
 	void *userdata;
 	sd_event_source *timer; /* the end of the next override */
+	char *store_dir;	/* owned; NULL: nothing persistent */
+	char *no_store;		/* owned; why nothing can be stored, where store_dir is NULL */
 };
 
 static uint64_t now_usec(void)
@@ -110,6 +116,8 @@ struct governor *governor_free(struct governor *g)
 		return NULL;
 	sd_event_source_disable_unref(g->timer);
 	ledger_free(g->ledger);
+	free(g->store_dir);
+	free(g->no_store);
 	free(g);
 	return NULL;
 }
@@ -127,27 +135,180 @@ int governor_read(const char *dir, struct policy_set **ret, char **ret_message)
 	return r;
 }
 
+static void log_loaded(const struct policy_set *set, const char *dir)
+{
+	char rules[40], where[PATH_MAX + 32];
+	const char *const fields[] = {rules, where, NULL};
+
+	snprintf(rules, sizeof(rules), "CETD_RULES=%zu", set->n_rules);
+	snprintf(where, sizeof(where), "CETD_POLICY_DIR=%s", dir);
+	log_event(LOG_INFO, CETD_LOG_POLICY_LOADED, fields,
+		  "%zu rules in %zu files of %s are in force", set->n_rules, set->n_files, dir);
+}
+
 void governor_set_rules(struct governor *g, const char *dir, struct policy_set *set)
 {
 	const struct policy_set *old = ledger_get_rules(g->ledger);
 
 	if (set && (set->n_rules || (old && old->n_rules)))
-		log_info("%zu rules in %zu files of %s are in force", set->n_rules, set->n_files,
-			 dir);
+		log_loaded(set, dir);
 	ledger_set_rules(g->ledger, set);
 	governor_evaluate(g);
+}
+
+/* Logging. What is not stored now is so with the next change. */
+static int store(const struct governor *g)
+{
+	int r = policy_store_write(g->store_dir, g->ledger);
+
+	if (r < 0)
+		return log_error_errno(r, "Failed to store overrides in %s: %m", g->store_dir);
+	if (r > 0)
+		log_warning("Overrides are stored in %s, but would not survive a loss of power",
+			    g->store_dir);
+	return 0;
+}
+
+static void expire(struct governor *g, uint64_t now)
+{
+	uint32_t lifetimes;
+	unsigned int n = ledger_expire(g->ledger, now, &lifetimes);
+
+	if (n)
+		log_info("The time of %u overrides is over", n);
+	if (g->store_dir && lifetimes & 1U << POLICY_PERSISTENT)
+		store(g);
 }
 
 void governor_evaluate(struct governor *g)
 {
 	uint64_t now = now_usec();
-	unsigned int n = ledger_expire(g->ledger, now);
 
-	if (n)
-		log_info("The time of %u overrides is over", n);
+	expire(g, now);
 	FOREACH_VM (g->model, vm)
 		evaluate(g, vm, now);
 	set_timer(g);
+}
+
+static int fail(int error, char **ret_message, const char *format, ...) _printf_(3, 4);
+static int fail(int error, char **ret_message, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	if (vasprintf(ret_message, format, ap) < 0)
+		*ret_message = NULL;
+	va_end(ap);
+	return error;
+}
+
+static void log_damaged(const char *why)
+{
+	char reason[1024];
+	const char *const fields[] = {reason, NULL};
+
+	snprintf(reason, sizeof(reason), "CETD_REASON=%s", why);
+	log_event(LOG_ERR, CETD_LOG_STORE_DAMAGED, fields,
+		  "The stored overrides are damaged, none is in force: %s", why);
+}
+
+static void forget_store(struct governor *g, const char *why)
+{
+	g->store_dir = (free(g->store_dir), NULL);
+	g->no_store = strdup(why);
+	log_error("Persistent overrides cannot be set: %s", why);
+}
+
+void governor_open_store(struct governor *g, const char *dir)
+{
+	_cleanup_(freep) char *message = NULL, *path = NULL;
+	int r;
+
+	if (!dir)
+		return;
+	g->store_dir = strdup(dir);
+	r = g->store_dir ? policy_store_read(dir, g->ledger, now_usec(), &message) : -ENOMEM;
+	if (r == -EBADMSG) {
+		log_damaged(message ?: strerror(-r));
+		r = policy_store_set_aside(dir, now_usec(), &path);
+		if (r >= 0)
+			log_error("They are kept as %s", path);
+		else
+			message = (free(message), NULL);
+	}
+	if (r < 0)
+		forget_store(g, message ?: strerror(-r));
+	if (ledger_count_overrides(g->ledger))
+		log_info("Overrides of %u VMs are in force, from %s",
+			 ledger_count_overrides(g->ledger), dir);
+	governor_evaluate(g);
+}
+
+static struct policy_override find_override(const struct governor *g, const char *id)
+{
+	const struct policy_override *o = ledger_find_override(g->ledger, id);
+
+	return o ? *o : (struct policy_override){};
+}
+
+/* Put the override in force if what is persistent of it can be stored; otherwise the old one stays. */
+static int replace(struct governor *g, const char *id, const struct policy_override *next,
+		   uint32_t lifetimes, char **ret_message)
+{
+	struct policy_override old = find_override(g, id);
+	int r, k;
+
+	r = ledger_set_override(g->ledger, id, next);
+	if (r == -E2BIG)
+		return fail(r, ret_message, "%d VMs have overrides already", LEDGER_OVERRIDES_MAX);
+	if (r < 0)
+		return fail(r, ret_message, "%s", strerror(-r));
+	if (lifetimes & 1U << POLICY_PERSISTENT) {
+		r = store(g);
+		if (r < 0) {
+			k = ledger_set_override(g->ledger, id, &old);
+			if (k < 0)
+				log_error_errno(k, "Failed to restore an override: %m");
+			return fail(r, ret_message, "it cannot be stored in %s: %s", g->store_dir,
+				    strerror(-r));
+		}
+	}
+	governor_evaluate(g);
+	return 0;
+}
+
+int governor_set(struct governor *g, const struct vm *vm, enum policy_lifetime lifetime,
+		 const struct policy_values *values, uint64_t for_usec, char **ret_message)
+{
+	struct policy_override next = find_override(g, vm->identity.id);
+	uint64_t now = now_usec();
+
+	*ret_message = NULL;
+	if (lifetime == POLICY_PERSISTENT && !g->store_dir)
+		return fail(-EOPNOTSUPP, ret_message, "nothing can be stored: %s",
+			    g->no_store ?: "cetd runs without a state directory");
+	if (lifetime == POLICY_PERSISTENT && !vm_has_stable_id(vm))
+		return fail(-EINVAL, ret_message,
+			    "%s is no id that would be the VM's again: it has neither a UUID nor a "
+			    "name of its own",
+			    vm->identity.id);
+	policy_override_set(&next, lifetime, values, for_usec ? now + for_usec : 0);
+	return replace(g, vm->identity.id, &next, 1U << lifetime, ret_message);
+}
+
+int governor_clear(struct governor *g, const char *id, uint32_t lifetimes, uint32_t settings,
+		   char **ret_message)
+{
+	struct policy_override next = find_override(g, id);
+	uint32_t lost = policy_override_clear(&next, lifetimes, settings);
+
+	*ret_message = NULL;
+	if (!lost)
+		return fail(-ENOENT, ret_message, "no such override is set for %s", id);
+	if (lost & 1U << POLICY_PERSISTENT && !g->store_dir)
+		return fail(-EOPNOTSUPP, ret_message, "nothing can be stored: %s",
+			    g->no_store ?: "cetd runs without a state directory");
+	return replace(g, id, &next, lost, ret_message);
 }
 
 /* Without rules and overrides a VM is evaluated once, and then is as it always is. */
@@ -177,8 +338,31 @@ void governor_event(struct governor *g, const struct vm *vm, const struct cetd_e
 			   : "of the VM's own");
 }
 
+void governor_vm_renamed(struct governor *g, const struct vm *vm, const char *old_id)
+{
+	const struct policy_override none = {}, old = find_override(g, old_id);
+	const struct policy_layer *from = old.layers + POLICY_RUNTIME;
+	struct policy_override next = find_override(g, vm->identity.id);
+
+	for (int s = 0; s < POLICY_OVERRIDABLE_MAX; s++) {
+		struct policy_values one = from->values;
+
+		one.sets &= 1U << s;
+		policy_override_set(&next, POLICY_RUNTIME, &one, from->until_usec[s]);
+	}
+	if (from->values.sets && (ledger_set_override(g->ledger, old_id, &none) < 0 ||
+				  ledger_set_override(g->ledger, vm->identity.id, &next) < 0))
+		log_error("Failed to keep the overrides of VM %s, now %s", old_id, vm->identity.id);
+	governor_vm_changed(g, vm);
+}
+
+/* An override of a number would be another VM's one day. */
 void governor_vm_removed(struct governor *g, const struct vm *vm)
 {
+	const struct policy_override none = {};
+
+	if (!vm_has_stable_id(vm))
+		ledger_set_override(g->ledger, vm->identity.id, &none);
 	ledger_remove(g->ledger, vm->identity.key);
 }
 

@@ -27,13 +27,30 @@ int governor_read(const char *dir, struct policy_set **ret, char **ret_message);
 void governor_set_rules(struct governor *g, const char *dir, struct policy_set *set);
 
 void governor_vm_changed(struct governor *g, const struct vm *vm);
+/* What was set at run time of a VM that had only a number so far goes with it to its id. */
+void governor_vm_renamed(struct governor *g, const struct vm *vm, const char *old_id);
 /* A sampled event: written to the log if it is a fault and the VM's faults are to be recorded. vm
  * may be NULL, as in struct model_observer. */
 void governor_event(struct governor *g, const struct vm *vm, const struct cetd_event *e);
 void governor_vm_removed(struct governor *g, const struct vm *vm);
 
-/* After an override was set or cleared, or the host changed. */
+/* After the host changed. */
 void governor_evaluate(struct governor *g);
+
+/* Take up the persistent overrides of a directory, and keep them there from now on; NULL: there are none, and none
+ * can be set. What is damaged is put aside. */
+void governor_open_store(struct governor *g, const char *dir);
+
+/*
+ * Set something of one VM for a time, 0 for without end, or clear it: settings and lifetimes are a bit each. What is
+ * persistent is on disk when this returns. On failure nothing has changed and *ret_message, to be freed, says why:
+ * -EINVAL where the VM's id is not one to keep, -EOPNOTSUPP where nothing can be stored, -E2BIG, -ENOENT where
+ * there is nothing to clear, or what the store failed with.
+ */
+int governor_set(struct governor *g, const struct vm *vm, enum policy_lifetime lifetime,
+		 const struct policy_values *values, uint64_t for_usec, char **ret_message);
+int governor_clear(struct governor *g, const char *id, uint32_t lifetimes, uint32_t settings,
+		   char **ret_message);
 
 /* What is in force, for views and for overrides. */
 struct ledger *governor_get_ledger(struct governor *g);

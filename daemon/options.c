@@ -25,6 +25,7 @@ enum {
 	OPT_RELEASE,
 	OPT_REPLAY,
 	OPT_SPEED,
+	OPT_STATE_DIR,
 };
 
 static const struct option long_options[] = {
@@ -43,6 +44,7 @@ static const struct option long_options[] = {
 	{"release", no_argument, NULL, OPT_RELEASE},
 	{"replay", required_argument, NULL, OPT_REPLAY},
 	{"speed", required_argument, NULL, OPT_SPEED},
+	{"state-dir", required_argument, NULL, OPT_STATE_DIR},
 	{"version", no_argument, NULL, 'V'},
 	{},
 };
@@ -66,6 +68,9 @@ static void print_help(void)
 	       "                            they outlive this process (default " OPTIONS_PIN_DIR
 	       ";\n"
 	       "                            \"none\": nowhere)\n"
+	       "      --state-dir DIR       keep what is persistent in DIR "
+	       "(default " OPTIONS_STATE_DIR ";\n"
+	       "                            \"none\": nowhere; a replay keeps nothing)\n"
 	       "      --release             remove what was kept there, and exit: all VMs are as "
 	       "if "
 	       "cetd\n"
@@ -144,8 +149,11 @@ static enum options_verdict check_combination(const struct options *o, int argc,
 
 enum options_verdict options_parse(int argc, char *argv[], struct options *ret)
 {
-	struct options o = {
-		.bus = "system", .speed = 1, .log_level = -1, .pin_dir = OPTIONS_PIN_DIR};
+	struct options o = {.bus = "system",
+			    .speed = 1,
+			    .log_level = -1,
+			    .pin_dir = OPTIONS_PIN_DIR,
+			    .state_dir = OPTIONS_STATE_DIR};
 	enum options_verdict verdict;
 	int c;
 
@@ -188,6 +196,9 @@ enum options_verdict options_parse(int argc, char *argv[], struct options *ret)
 			break;
 		case OPT_PIN_DIR:
 			o.pin_dir = strcmp(optarg, "none") ? optarg : NULL;
+			break;
+		case OPT_STATE_DIR:
+			o.state_dir = strcmp(optarg, "none") ? optarg : NULL;
 			break;
 		case OPT_RELEASE:
 			o.release = true;

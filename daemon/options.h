@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #define OPTIONS_PIN_DIR "/sys/fs/bpf/cetd"
+#define OPTIONS_STATE_DIR "/var/lib/cetd"
 
 /* Exit codes, also in `cetd --help` and cetd(8). */
 enum cetd_exit {
@@ -33,9 +34,10 @@ struct options {
 	int log_level; /* overrides log_level; -1 */
 	bool check_config;
 	bool exit_after_replay;
-	const char *pin_dir; /* in bpffs; NULL: pin nothing */
-	bool dry_run;	     /* enforce nothing, say what would be */
-	bool release;	     /* remove the pins, and that is all */
+	const char *pin_dir;   /* in bpffs; NULL: pin nothing */
+	const char *state_dir; /* of what is persistent; NULL: nothing is */
+	bool dry_run;	       /* enforce nothing, say what would be */
+	bool release;	       /* remove the pins, and that is all */
 };
 
 /* Strings stay owned by argv. */

@@ -72,9 +72,27 @@ static void dry_run_set_lease(struct enforcer *e _unused_, uint64_t time_ns _unu
 {
 }
 
-static uint64_t dry_run_get_lapsed(struct enforcer *e _unused_)
+static void dry_run_get_control(struct enforcer *e _unused_, struct cetd_policy_control *ret)
 {
+	*ret = (struct cetd_policy_control){};
+}
+
+static int dry_run_next(struct enforcer *e, uint64_t *key)
+{
+	struct told *t = dry_run_of(e)->told;
+
+	if (*key) {
+		HASH_FIND(hh, dry_run_of(e)->told, key, sizeof(*key), t);
+		t = t ? t->hh.next : NULL;
+	}
+	if (!t)
+		return -ENOENT;
+	*key = t->key;
 	return 0;
+}
+
+static void dry_run_drain(struct enforcer *e _unused_)
+{
 }
 
 static struct enforcer *dry_run_free(struct enforcer *e)
@@ -96,7 +114,9 @@ static const struct enforcer_ops dry_run_ops = {
 	.get_policy = dry_run_get_policy,
 	.get_state = dry_run_get_state,
 	.set_lease = dry_run_set_lease,
-	.get_lapsed = dry_run_get_lapsed,
+	.get_control = dry_run_get_control,
+	.next = dry_run_next,
+	.drain = dry_run_drain,
 	.free = dry_run_free,
 };
 

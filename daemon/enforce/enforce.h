@@ -20,13 +20,21 @@ struct enforcer_ops {
 	/* The VM's parameters from now on; NULL: none, and what was kept of them is dropped. */
 	int (*apply)(struct enforcer *e, uint64_t key, const struct cetd_policy *policy);
 
-	/* What is in force, perhaps since before this daemon. -ENOENT: nothing. */
+	/* What is in force, perhaps since before this daemon. -ENOENT: nothing; -EOPNOTSUPP: no state is kept. */
 	int (*get_policy)(struct enforcer *e, uint64_t key, struct cetd_policy *ret);
 	int (*get_state)(struct enforcer *e, uint64_t key, struct cetd_policy_state *ret);
 
 	/* Parameters lapse at time_ns (CLOCK_MONOTONIC) unless this is called again; 0: never. */
 	void (*set_lease)(struct enforcer *e, uint64_t time_ns);
-	uint64_t (*get_lapsed)(struct enforcer *e);
+
+	/* Of all VMs together. */
+	void (*get_control)(struct enforcer *e, struct cetd_policy_control *ret);
+
+	/* Walk the VMs that have parameters: *key is the one before, 0 to start. -ENOENT: that was the last. */
+	int (*next)(struct enforcer *e, uint64_t *key);
+
+	/* Have told what the kernel has told so far. */
+	void (*drain)(struct enforcer *e);
 	struct enforcer *(*free)(struct enforcer *e);
 };
 

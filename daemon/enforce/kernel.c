@@ -89,9 +89,32 @@ static void kernel_set_lease(struct enforcer *e, uint64_t time_ns)
 	__atomic_store_n(&kernel_of(e)->skel->bss->control.lease_ns, time_ns, __ATOMIC_SEQ_CST);
 }
 
-static uint64_t kernel_get_lapsed(struct enforcer *e)
+static void kernel_get_control(struct enforcer *e, struct cetd_policy_control *ret)
 {
-	return __atomic_load_n(&kernel_of(e)->skel->bss->control.lapsed, __ATOMIC_SEQ_CST);
+	const struct cetd_policy_control *c = &kernel_of(e)->skel->bss->control;
+
+	*ret = (struct cetd_policy_control){
+		.abi_version = c->abi_version,
+		.lease_ns = __atomic_load_n(&c->lease_ns, __ATOMIC_SEQ_CST),
+		.lapsed = __atomic_load_n(&c->lapsed, __ATOMIC_SEQ_CST),
+		.storms_lost = __atomic_load_n(&c->storms_lost, __ATOMIC_SEQ_CST),
+	};
+}
+
+static int kernel_next(struct enforcer *e, uint64_t *key)
+{
+	int fd = bpf_map__fd(kernel_of(e)->skel->maps.policies);
+	uint64_t next;
+
+	if (bpf_map_get_next_key(fd, *key ? key : NULL, &next) < 0)
+		return -errno;
+	*key = next;
+	return 0;
+}
+
+static void kernel_drain(struct enforcer *e)
+{
+	ring_buffer__consume(kernel_of(e)->ring);
 }
 
 static struct enforcer *kernel_free(struct enforcer *e)
@@ -113,7 +136,9 @@ static const struct enforcer_ops kernel_ops = {
 	.get_policy = kernel_get_policy,
 	.get_state = kernel_get_state,
 	.set_lease = kernel_set_lease,
-	.get_lapsed = kernel_get_lapsed,
+	.get_control = kernel_get_control,
+	.next = kernel_next,
+	.drain = kernel_drain,
 	.free = kernel_free,
 };
 
@@ -129,9 +154,7 @@ static int on_storm(void *userdata, void *data, size_t size)
 static int on_storms(sd_event_source *s _unused_, int fd _unused_, uint32_t revents _unused_,
 		     void *userdata)
 {
-	struct kernel *k = userdata;
-
-	ring_buffer__consume(k->ring);
+	kernel_drain(userdata);
 	return 0;
 }
 
@@ -230,35 +253,58 @@ static struct layout kernel_layout(void)
 	return l;
 }
 
+/* The maps of another version mean something else: what is in force ends with them, and is put in force anew as
+ * VMs are judged. */
+static int kernel_take_over_as(struct kernel *k, const struct enforce_params *params,
+			       const struct layout *wanted, enum layout_verdict verdict)
+{
+	_cleanup_(closep) int link = -1;
+	int r;
+
+	switch (verdict) {
+	case LAYOUT_SAME:
+		link = layout_get_link(params->pin_dir);
+		r = link < 0 ? link : kernel_load(k, params, true, true);
+		if (r >= 0)
+			log_notice("Went on with the policies pinned in %s", params->pin_dir);
+		return r;
+	case LAYOUT_OTHER_PROGRAMS:
+		r = kernel_replace(k, params);
+		if (r >= 0)
+			r = layout_write(params->pin_dir, wanted);
+		if (r >= 0)
+			log_notice("The policies pinned in %s go on with this version's programs",
+				   params->pin_dir);
+		return r;
+	case LAYOUT_OLDER:
+	case LAYOUT_NEWER:
+	case _LAYOUT_VERDICT_MAX:
+		break;
+	}
+	return -EBADMSG;
+}
+
 /* 1: what was pinned goes on, and is as it should be; 0: there is nothing. */
 static int kernel_take_over(struct kernel *k, const struct enforce_params *params)
 {
 	struct layout found, wanted = kernel_layout();
+	enum layout_verdict verdict;
 	int r;
 
 	r = layout_read(params->pin_dir, &found);
 	if (r == -ENOENT)
 		return 0;
-	if (r < 0 || found.version != wanted.version) {
+	verdict = layout_compare(&found, &wanted);
+	if (r >= 0 && (verdict == LAYOUT_OLDER || verdict == LAYOUT_NEWER)) {
 		log_notice(
-			"Policies pinned in %s are another version's: they end, and are made anew",
-			params->pin_dir);
+			"Policies pinned in %s have layout %u, of %s cetd; this one has %u: they "
+			"end, and are made anew",
+			params->pin_dir, found.version,
+			verdict == LAYOUT_OLDER ? "an older" : "a newer", wanted.version);
 		return 0;
 	}
-	if (found.object == wanted.object) {
-		_cleanup_(closep) int link = layout_get_link(params->pin_dir);
-
-		r = link < 0 ? link : kernel_load(k, params, true, true);
-		if (r >= 0)
-			log_notice("Went on with the policies pinned in %s", params->pin_dir);
-	} else {
-		r = kernel_replace(k, params);
-		if (r >= 0)
-			r = layout_write(params->pin_dir, &wanted);
-		if (r >= 0)
-			log_notice("The policies pinned in %s go on with this version's programs",
-				   params->pin_dir);
-	}
+	if (r >= 0)
+		r = kernel_take_over_as(k, params, &wanted, verdict);
 	if (r >= 0)
 		return 1;
 	log_warning_errno(r, "Policies pinned in %s cannot be used, they end and are made anew: %m",
@@ -337,7 +383,7 @@ int enforce_kernel_new(sd_event *event, const struct enforce_params *params, str
 	if (r >= 0) {
 		k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.storms), on_storm, k, NULL);
 		r = k->ring ? sd_event_add_io(event, &k->storms, ring_buffer__epoll_fd(k->ring),
-					      EPOLLIN, on_storms, k)
+					      EPOLLIN, on_storms, &k->enforcer)
 			    : -errno;
 	}
 	if (r < 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Shared by the files bus*.c only. */
+/* Shared by the files bus*.c and authorize.c only. */
 #pragma once
 
 #include "export/bus.h"
@@ -31,6 +31,8 @@ struct bus {
 	struct bus_vm *vms;
 	uint64_t signalled_lost[_CETD_LOST_MAX];
 	uint32_t signalled_map_entries;
+	struct authorizer *authorizer;
+	uint32_t caller_uid; /* of the guarded method that runs */
 	struct monitor *monitors;
 	unsigned int n_monitors;
 };
@@ -44,11 +46,11 @@ int vm_object_find(sd_bus *bus, const char *path, const char *interface, void *u
 int vm_node_enumerator(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
 		       sd_bus_error *error);
 
+/* For handlers of a VM's object, which get the VM: what the VMs were registered with. */
+struct bus *bus_of_vm(sd_bus *bus);
+
 /* The object path of a VM, to be freed. */
 int vm_object_path(const char *id, char **ret);
-
-/* Only root and the daemon's own user see guest addresses. 0, or a set error. */
-int bus_authorize_addresses(sd_bus_message *message, sd_bus_error *error);
 
 /* The VM that an argument names: 0, or a set error that says what to do. */
 int bus_find_vm(const struct bus *b, const char *text, const struct vm **ret, sd_bus_error *error);

@@ -8,7 +8,9 @@
 
 #include "cetd/bus.h"
 #include "cetd/names.h"
+#include "export/authorize.h"
 #include "export/bus-internal.h"
+#include "export/bus-policy.h"
 #include "export/json.h"
 
 #define METHOD(name) static int name(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -118,39 +120,28 @@ static int append_fault(sd_bus_message *reply, const struct model *m, const stru
 		cetd_action_to_string(e->action));
 }
 
-/* For what holds guest addresses: may the caller see them, which VM is meant, and an array to fill. On failure
- * the reply, where there is one already, is the caller's to free. */
-static int open_addresses(sd_bus_message *message, struct bus *b, const char *text,
-			  const char *types, const struct vm **ret_vm, sd_bus_message **ret_reply,
-			  sd_bus_error *error)
+/* Begin the reply of what holds guest addresses: an array to fill. */
+static int open_array(sd_bus_message *message, const char *types, sd_bus_message **ret_reply)
 {
-	int r = bus_authorize_addresses(message, error);
+	int r = sd_bus_message_new_method_return(message, ret_reply);
 
-	if (r >= 0) {
-		refresh(b);
-		r = bus_find_vm(b, text, ret_vm, error);
-	}
-	if (r >= 0)
-		r = sd_bus_message_new_method_return(message, ret_reply);
 	return r < 0 ? r : sd_bus_message_open_container(*ret_reply, 'a', types);
 }
 
-METHOD(method_get_faults)
+static int run_get_faults(struct bus *b, sd_bus_message *message, const struct vm *vm,
+			  sd_bus_error *error _unused_)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	const struct cetd_event *faults[CETD_HISTORY_FAULTS];
-	struct bus *b = userdata;
-	const struct vm *vm;
-	const char *text;
 	uint32_t max;
 	int r;
 
-	r = sd_bus_message_read(message, "su", &text, &max);
+	r = sd_bus_message_read(message, "su", NULL, &max);
 	if (r >= 0)
-		r = open_addresses(message, b, text, "(tusuytttbbs)", &vm, &reply, error);
+		r = open_array(message, "(tusuytttbbs)", &reply);
 	if (r < 0)
 		return r;
-
+	refresh(b);
 	max = vm_faults(vm, max, faults);
 	for (uint32_t i = 0; i < max && r >= 0; i++)
 		r = append_fault(reply, b->model, faults[i]);
@@ -159,22 +150,33 @@ METHOD(method_get_faults)
 	return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-METHOD(method_get_top_rips)
+METHOD(method_get_faults)
 {
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	struct cetd_rip rips[CETD_TOP_RIPS];
-	struct bus *b = userdata;
+	static const struct guarded_method get_faults = {
+		AUTHORIZE_INSPECT, "read fault records, which hold guest addresses",
+		run_get_faults};
 	const struct vm *vm;
 	const char *text;
-	unsigned int n;
 	int r;
 
 	r = sd_bus_message_read(message, "s", &text);
 	if (r >= 0)
-		r = open_addresses(message, b, text, "(ttt)", &vm, &reply, error);
+		r = bus_find_vm(userdata, text, &vm, error);
+	return r < 0 ? r : authorize(userdata, message, vm, &get_faults, error);
+}
+
+static int run_get_top_rips(struct bus *b, sd_bus_message *message, const struct vm *vm,
+			    sd_bus_error *error _unused_)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	struct cetd_rip rips[CETD_TOP_RIPS];
+	unsigned int n;
+	int r;
+
+	r = open_array(message, "(ttt)", &reply);
 	if (r < 0)
 		return r;
-
+	refresh(b);
 	n = vm_top_rips(vm, CETD_TOP_RIPS, rips);
 	for (unsigned int i = 0; i < n && r >= 0; i++)
 		r = sd_bus_message_append(reply, "(ttt)", rips[i].rip, rips[i].count,
@@ -182,6 +184,21 @@ METHOD(method_get_top_rips)
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+METHOD(method_get_top_rips)
+{
+	static const struct guarded_method get_top_rips = {
+		AUTHORIZE_INSPECT, "read fault records, which hold guest addresses",
+		run_get_top_rips};
+	const struct vm *vm;
+	const char *text;
+	int r;
+
+	r = sd_bus_message_read(message, "s", &text);
+	if (r >= 0)
+		r = bus_find_vm(userdata, text, &vm, error);
+	return r < 0 ? r : authorize(userdata, message, vm, &get_top_rips, error);
 }
 
 /* The whole text in a sealed memfd, so that a slow reader costs the daemon nothing. */
@@ -207,17 +224,15 @@ static int make_memfd(const char *text, int *ret_fd)
 	return 0;
 }
 
-METHOD(method_dump)
+static int reply_dump(struct bus *b, sd_bus_message *message, bool has_addresses,
+		      sd_bus_error *error)
 {
 	_cleanup_(json_object_putp) struct json_object *o = NULL;
 	_cleanup_(closep) int fd = -1;
-	struct bus *b = userdata;
 	int r;
 
 	refresh(b);
-	r = bus_authorize_addresses(message, error);
-	sd_bus_error_free(error);
-	o = json_from_model(b->model, b->ctx, r >= 0);
+	o = json_from_model(b->model, b->ctx, has_addresses);
 	if (!o)
 		return -ENOMEM;
 	r = make_memfd(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
@@ -227,6 +242,26 @@ METHOD(method_dump)
 	if (r < 0)
 		return sd_bus_error_set_errnof(error, r, "Failed to write the dump: %m");
 	return sd_bus_reply_method_return(message, "h", fd);
+}
+
+static int run_dump(struct bus *b, sd_bus_message *message, const struct vm *vm _unused_,
+		    sd_bus_error *error)
+{
+	return reply_dump(b, message, true, error);
+}
+
+static int run_dump_denied(struct bus *b, sd_bus_message *message, const struct vm *vm _unused_,
+			   sd_bus_error *error)
+{
+	return reply_dump(b, message, false, error);
+}
+
+METHOD(method_dump)
+{
+	static const struct guarded_method dump = {
+		AUTHORIZE_INSPECT, "have guest addresses in a dump", run_dump, run_dump_denied};
+
+	return authorize(userdata, message, NULL, &dump, error);
 }
 
 METHOD(method_metrics)
@@ -240,42 +275,49 @@ METHOD(method_metrics)
 	return r < 0 ? r : sd_bus_reply_method_return(message, "s", text);
 }
 
-METHOD(method_monitor)
+static int run_monitor(struct bus *b, sd_bus_message *message, const struct vm *vm,
+		       sd_bus_error *error)
 {
 	_cleanup_(closep) int fd = -1;
+	int r;
+
+	r = monitor_new(b, vm ? vm->identity.key : 0, &fd, error);
+	return r < 0 ? r : sd_bus_reply_method_return(message, "h", fd);
+}
+
+METHOD(method_monitor)
+{
+	static const struct guarded_method monitor = {
+		AUTHORIZE_INSPECT, "watch faults, which hold guest addresses", run_monitor};
 	const struct vm *vm = NULL;
-	struct bus *b = userdata;
 	const char *text;
 	int r;
 
 	r = sd_bus_message_read(message, "s", &text);
-	if (r >= 0)
-		r = bus_authorize_addresses(message, error);
 	if (r >= 0 && text[0])
-		r = bus_find_vm(b, text, &vm, error);
-	if (r >= 0)
-		r = monitor_new(b, vm ? vm->identity.key : 0, &fd, error);
-	return r < 0 ? r : sd_bus_reply_method_return(message, "h", fd);
+		r = bus_find_vm(userdata, text, &vm, error);
+	return r < 0 ? r : authorize(userdata, message, vm, &monitor, error);
 }
 
-METHOD(method_reload)
+static int run_reload(struct bus *b, sd_bus_message *message, const struct vm *vm _unused_,
+		      sd_bus_error *error)
 {
 	_cleanup_(freep) char *text = NULL;
-	struct bus *b = userdata;
-	int r;
+	int r = b->commands.reload(b->commands.userdata, &text);
 
-	r = bus_authorize_addresses(message, error);
-	if (r < 0) {
-		sd_bus_error_free(error);
-		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-					 "Only root may reload the configuration");
-	}
-	r = b->commands.reload(b->commands.userdata, &text);
 	if (r < 0)
 		return sd_bus_error_setf(error, CETD_BUS_ERROR_BAD_CONFIG,
 					 "%s (the old configuration stays in force)",
 					 text ? text : strerror(-r));
 	return sd_bus_reply_method_return(message, NULL);
+}
+
+METHOD(method_reload)
+{
+	static const struct guarded_method reload = {AUTHORIZE_MANAGE, "reload the configuration",
+						     run_reload};
+
+	return authorize(userdata, message, NULL, &reload, error);
 }
 
 GETTER(get_version)
@@ -418,6 +460,12 @@ const sd_bus_vtable manager_vtable[] = {
 				OPEN),
 	SD_BUS_METHOD_WITH_ARGS("MonitorByFileDescriptor", SD_BUS_ARGS("s", vm),
 				SD_BUS_RESULT("h", fd), method_monitor, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("GetPolicy", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json),
+				bus_policy_get_all, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("CheckPolicy", SD_BUS_ARGS("s", name, "s", text),
+				SD_BUS_RESULT("t", rules), bus_policy_check, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("ClearOverride", SD_BUS_ARGS("s", vm, "as", settings, "t", flags),
+				SD_BUS_NO_RESULT, bus_policy_clear_by_name, OPEN),
 	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, OPEN),
 
 	SD_BUS_SIGNAL_WITH_ARGS("VMAdded", SD_BUS_ARGS("s", id, "o", path), 0),
@@ -425,5 +473,15 @@ const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_SIGNAL_WITH_ARGS(
 		"ControlProtection",
 		SD_BUS_ARGS("s", id, "s", kind, "s", privilege, "t", count, "b", injected), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("StormStarted",
+				SD_BUS_ARGS("s", id, "s", rule, "u", rate, "s", then, "s", mode,
+					    "t", since_usec, "t", over),
+				0),
+	SD_BUS_SIGNAL_WITH_ARGS("StormEnded",
+				SD_BUS_ARGS("s", id, "s", rule, "u", rate, "s", then, "s", mode,
+					    "t", duration_usec, "t", over, "s", end),
+				0),
+	SD_BUS_SIGNAL_WITH_ARGS("PolicyApplied",
+				SD_BUS_ARGS("s", id, "o", path, "a(sssss)", settings), 0),
 	SD_BUS_VTABLE_END,
 };

@@ -7,6 +7,7 @@
 #include "cetd/bus.h"
 #include "cetd/names.h"
 #include "export/bus-internal.h"
+#include "export/bus-policy.h"
 #include "export/json.h"
 
 int vm_object_find(sd_bus *bus _unused_, const char *path, const char *interface _unused_,
@@ -27,8 +28,7 @@ int vm_object_find(sd_bus *bus _unused_, const char *path, const char *interface
 	return 1;
 }
 
-/* The slot has what the VMs were registered with, the handlers get what vm_object_find() found. */
-static const struct bus *bus_of_vm(sd_bus *bus)
+struct bus *bus_of_vm(sd_bus *bus)
 {
 	return sd_bus_slot_get_userdata(sd_bus_get_current_slot(bus));
 }
@@ -171,6 +171,7 @@ static int method_describe(sd_bus_message *message, void *userdata, sd_bus_error
 	SD_BUS_PROPERTY(name, "s", get_text, offsetof(struct vm, identity.field), flags)
 #define CHANGES SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST
+#define OPEN SD_BUS_VTABLE_UNPRIVILEGED /* who may is decided by authorize() */
 
 const sd_bus_vtable vm_vtable[] = {
 	SD_BUS_VTABLE_START(0),
@@ -197,7 +198,27 @@ const sd_bus_vtable vm_vtable[] = {
 	SD_BUS_PROPERTY("CR4CETWrites", "a(st)", get_cr4_writes, 0, CHANGES),
 	SD_BUS_PROPERTY("SamplesDropped", "t", NULL,
 			offsetof(struct vm, kernel.counters.samples_dropped), CHANGES),
+	SD_BUS_PROPERTY("DesiredPolicy", "a{sv}", bus_policy_get_desired, 0, CHANGES),
+	SD_BUS_PROPERTY("EffectivePolicy", "a{sv}", bus_policy_get_effective, 0, CHANGES),
+	SD_BUS_PROPERTY("PendingPolicy", "a{sv}", bus_policy_get_pending, 0, CHANGES),
+	SD_BUS_PROPERTY("PolicyDecisions", "a(sssssst)", bus_policy_get_decisions, 0, CHANGES),
+	SD_BUS_PROPERTY("Overrides", "a(ssst)", bus_policy_get_overrides, 0, CHANGES),
+	SD_BUS_PROPERTY("Frozen", "b", bus_policy_get_frozen, 0, CHANGES),
+	SD_BUS_PROPERTY("ThrottleState", "s", bus_policy_get_throttle_state, 0, CHANGES),
+	SD_BUS_PROPERTY("ThrottledUSec", "t", bus_policy_get_throttled, 0, CHANGES),
 	SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json),
-				method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
+				method_describe, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("SetMode", SD_BUS_ARGS("s", mode, "t", flags, "t", for_usec),
+				SD_BUS_NO_RESULT, bus_policy_set_mode, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("SetIBT", SD_BUS_ARGS("s", ibt, "t", flags, "t", for_usec),
+				SD_BUS_NO_RESULT, bus_policy_set_ibt, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("SetRateLimit",
+				SD_BUS_ARGS("s", cp_rate_json, "t", flags, "t", for_usec),
+				SD_BUS_NO_RESULT, bus_policy_set_rate_limit, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("SetPolicy",
+				SD_BUS_ARGS("s", settings_json, "t", flags, "t", for_usec),
+				SD_BUS_NO_RESULT, bus_policy_set, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("ClearOverride", SD_BUS_ARGS("as", settings, "t", flags),
+				SD_BUS_NO_RESULT, bus_policy_clear, OPEN),
 	SD_BUS_VTABLE_END,
 };

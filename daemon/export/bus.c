@@ -7,6 +7,7 @@
 
 #include "cetd/bus.h"
 #include "cetd/names.h"
+#include "export/authorize.h"
 #include "export/bus-internal.h"
 #include "util/log.h"
 
@@ -16,23 +17,6 @@
 int vm_object_path(const char *id, char **ret)
 {
 	return sd_bus_path_encode(CETD_BUS_VM_PREFIX, id, ret);
-}
-
-int bus_authorize_addresses(sd_bus_message *message, sd_bus_error *error)
-{
-	_cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-	uid_t uid;
-	int r;
-
-	r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds);
-	if (r >= 0)
-		r = sd_bus_creds_get_euid(creds, &uid);
-	if (r < 0)
-		return sd_bus_error_set_errnof(error, r, "Failed to find out who is asking: %m");
-	if (uid == 0 || uid == geteuid())
-		return 0;
-	return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-				 "Fault records hold guest addresses and are shown to root only");
 }
 
 int bus_find_vm(const struct bus *b, const char *text, const struct vm **ret, sd_bus_error *error)
@@ -95,7 +79,8 @@ static void emit_vm(struct bus *b, struct bus_vm *state, const struct vm *vm)
 		sd_bus_emit_properties_changed(
 			b->bus, path, CETD_BUS_VM, "LastActivityTimestamp", "ControlProtection",
 			"ControlProtectionTotal", "InjectedControlProtection", "MSRAccesses",
-			"VMCSLoads", "NestedVMCSLoads", "CR4CETWrites", "SamplesDropped", NULL);
+			"VMCSLoads", "NestedVMCSLoads", "CR4CETWrites", "SamplesDropped",
+			"ThrottleState", "ThrottledUSec", NULL);
 }
 
 static bool emit_manager(struct bus *b)
@@ -212,6 +197,25 @@ void bus_event(struct bus *b, const struct vm *vm, const struct cetd_event *e)
 		monitors_send(b, vm, e);
 }
 
+void bus_storm(struct bus *b, const struct vm *vm, const char *rule, const struct storm *t)
+{
+	const char *id = vm->identity.id, *then = cetd_then_to_string(t->then),
+		   *mode = cetd_mode_to_string(t->mode);
+	int r;
+
+	if (t->ended_ns)
+		r = sd_bus_emit_signal(b->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "StormEnded",
+				       "ssusstts", id, rule, (uint32_t)t->rate, then, mode,
+				       (t->ended_ns - t->since_ns) / NSEC_PER_USEC, t->over,
+				       storm_end_to_string(t->end));
+	else
+		r = sd_bus_emit_signal(b->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "StormStarted",
+				       "ssusstt", id, rule, (uint32_t)t->rate, then, mode,
+				       model_realtime_usec(b->model, t->since_ns), t->over);
+	if (r < 0)
+		log_debug_errno(r, "Failed to tell of a storm of %s: %m", id);
+}
+
 void bus_host_changed(struct bus *b)
 {
 	sd_bus_emit_properties_changed(b->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "Family",
@@ -278,6 +282,9 @@ int bus_new(sd_event *event, const char *address, const struct model *model,
 	b->ctx = ctx;
 	b->commands = *commands;
 
+	r = authorizer_new(&b->authorizer);
+	if (r < 0)
+		return log_error_errno(r, "Failed to set up D-Bus: %m");
 	r = bus_connect(address, &b->bus);
 	if (r < 0)
 		return log_error_errno(r,
@@ -325,6 +332,7 @@ struct bus *bus_free(struct bus *b)
 
 	if (!b)
 		return NULL;
+	authorizer_free(b->authorizer);
 	monitors_free(b);
 	HASH_ITER (hh, b->vms, state, next) {
 		HASH_DELETE(hh, b->vms, state);

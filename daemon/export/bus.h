@@ -10,6 +10,13 @@
 
 struct bus;
 
+/* What to set of a VM. */
+struct bus_override {
+	enum policy_lifetime lifetime;
+	struct policy_values values;
+	uint64_t for_usec; /* 0: without end */
+};
+
 /* What the API asks of the daemon; implemented by cetd.c. */
 struct bus_commands {
 	/* Bring the model up to date with the maps; quiet. */
@@ -19,6 +26,14 @@ struct bus_commands {
 	int (*reload)(void *userdata, char **ret_message);
 	/* The Prometheus text, to be freed. */
 	int (*render_metrics)(void *userdata, char **ret_text);
+	/* Set or clear overrides, lifetimes and settings as a bit each. On failure nothing has changed and
+	 * *ret_message, to be freed, says why: -EINVAL, -EOPNOTSUPP, -E2BIG, -ENOENT or what a disk fails with. */
+	int (*set_override)(void *userdata, const struct vm *vm, const struct bus_override *o,
+			    char **ret_message);
+	int (*clear_override)(void *userdata, const char *id, uint32_t lifetimes, uint32_t settings,
+			      char **ret_message);
+	/* What the kernel keeps of a VM's policy; -ENOENT: nothing. */
+	int (*get_policy_state)(void *userdata, uint64_t key, struct cetd_policy_state *ret);
 	/* Somebody (or nobody any more) wants samples of all event types. */
 	void (*set_monitored)(void *userdata, bool is_monitored);
 	void *userdata;
@@ -42,5 +57,10 @@ void bus_vm_renamed(struct bus *b, const struct vm *vm, const char *old_id);
 void bus_vm_changed(struct bus *b, const struct vm *vm);
 void bus_vm_removed(struct bus *b, const struct vm *vm);
 void bus_event(struct bus *b, const struct vm *vm, const struct cetd_event *e);
+/* A storm of the VM began or ended, by this rule. */
+void bus_storm(struct bus *b, const struct vm *vm, const char *rule, const struct storm *storm);
 void bus_host_changed(struct bus *b);
+
+/* After another policy holds for a VM, and what can be done about it is done. */
+void bus_policy_applied(struct bus *b, const struct vm *vm);
 void bus_settled(struct bus *b);

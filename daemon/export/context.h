@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "policy/ledger.h"
+#include "policy/storms.h"
 #include "util/macro.h"
 
 struct export_context {
@@ -14,6 +15,7 @@ struct export_context {
 	const char *config_file;     /* file in force, or NULL for built-in defaults */
 	const char *metrics_address; /* where the exporter listens, or NULL */
 	const struct ledger *ledger; /* rules, overrides and verdicts, or NULL */
+	const struct storms *storms; /* what the kernel counts and keeps by policies, or NULL */
 };
 
 static inline uint64_t now_realtime_usec(void)

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "export/accept.h"
+#include "export/assets.h"
 #include "export/client.h"
 #include "export/http.h"
 #include "export/listen.h"
@@ -138,6 +139,36 @@ static struct MHD_Response *response_new(size_t size, char *text, enum MHD_Respo
 	return response;
 }
 
+/* What a page may do: load its own style and script, ask its own server, be in nobody's frame. */
+static const char policy[] = "default-src 'none'; style-src 'self'; script-src 'self'; "
+			     "connect-src 'self'; img-src data:; base-uri 'none'; "
+			     "form-action 'none'; frame-ancestors 'none'";
+
+/* Which part of the VMs is asked for; what is no number is the first. */
+static unsigned int wanted_number(struct MHD_Connection *connection)
+{
+	const char *value = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "page");
+	size_t n = value ? strspn(value, "0123456789") : 0;
+
+	return n && n < 9 && !value[n] ? (unsigned int)strtoul(value, NULL, 10) : 1;
+}
+
+/* Built in, so that it cannot fail in more ways than memory, and no page to be counted. */
+static enum MHD_Result answer_asset(struct http *h, struct MHD_Connection *connection,
+				    const struct asset *asset)
+{
+	struct MHD_Response *response = response_new((size_t)(asset->end - asset->data),
+						     (char *)asset->data, MHD_RESPMEM_PERSISTENT,
+						     asset->type);
+	enum MHD_Result result;
+
+	if (!response)
+		return answer_error(h, connection, METRICS_HTTP_500);
+	result = answer(h, connection, METRICS_HTTP_200, MHD_HTTP_OK, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
 static enum MHD_Result answer_page(struct http *h, struct MHD_Connection *connection,
 				   enum http_page page, const char *type)
 {
@@ -154,7 +185,7 @@ static enum MHD_Result answer_page(struct http *h, struct MHD_Connection *connec
 		clients_cut_slowest(&h->clients);
 		return answer_error(h, connection, METRICS_HTTP_503);
 	}
-	r = h->params.render(h->params.userdata, page, &text, &size);
+	r = h->params.render(h->params.userdata, page, wanted_number(connection), &text, &size);
 	if (r < 0) {
 		log_warning_errno(r, "Failed to prepare a page for HTTP: %m");
 		return answer_error(h, connection, METRICS_HTTP_500);
@@ -164,10 +195,10 @@ static enum MHD_Result answer_page(struct http *h, struct MHD_Connection *connec
 		free(text);
 		return answer_error(h, connection, METRICS_HTTP_500);
 	}
-	/* The page is static HTML with a style sheet inside: nothing else may run or load. */
-	if (page == HTTP_PAGE_INDEX)
-		MHD_add_response_header(response, "Content-Security-Policy",
-					"default-src 'none'; style-src 'unsafe-inline'");
+	if (page == HTTP_PAGE_INDEX) {
+		MHD_add_response_header(response, "Content-Security-Policy", policy);
+		MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+	}
 	if (page != HTTP_PAGE_INDEX)
 		h->stats.scrape_ns = now_ns() - start;
 	result = answer(h, connection, METRICS_HTTP_200, MHD_HTTP_OK, response);
@@ -206,6 +237,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		return MHD_NO;
 	if (!strcmp(url, "/"))
 		return answer_page(h, connection, HTTP_PAGE_INDEX, "text/html; charset=utf-8");
+	for (size_t i = 0; i < n_assets; i++)
+		if (!strcmp(url, assets[i].path))
+			return answer_asset(h, connection, &assets[i]);
 	if (strcmp(url, "/metrics"))
 		return answer_error(h, connection, METRICS_HTTP_404);
 	format = wanted_format(connection);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The exporter's HTTP server, on the daemon's own loop: GET and HEAD of / and /metrics. Every page is
- * prepared whole; nothing ever waits for a client. Connections, requests, pages on their way and the time
+ * The exporter's HTTP server, on the daemon's own loop: GET and HEAD of /, what that page loads, and
+ * /metrics. Every page is prepared whole; nothing ever waits for a client. Connections, requests, pages on their way and the time
  * for each are bounded, and what is cut is counted.
  */
 #pragma once
@@ -36,8 +36,10 @@ struct http_params {
 	int64_t priority;    /* on the loop, sd_event_source_set_priority(3) */
 	unsigned int idle_seconds, request_seconds; /* 0: as above */
 
-	/* The text of a page, malloc'ed. 0 or -errno, which the client sees as 500. */
-	int (*render)(void *userdata, enum http_page page, char **ret_text, size_t *ret_size);
+	/* The text of a page, malloc'ed; number is what was asked for as ?page=, 1 without. 0 or -errno, which
+	 * the client sees as 500. */
+	int (*render)(void *userdata, enum http_page page, unsigned int number, char **ret_text,
+		      size_t *ret_size);
 	void *userdata;
 };
 

@@ -75,12 +75,27 @@ static struct json_object *msr_to_json(const struct cetd_counters *c)
 	return o;
 }
 
-static void add_counters(struct json_object *o, const struct model *m, const struct vm *vm)
+/* What was done is counted where every fault is, what would have been where the policy is. */
+static void add_decisions(struct json_object *o, const struct vm *vm, const struct storms *storms)
 {
-	static const char *const modes[] = {"would", "did"};
+	const struct storms_vm *of = storms_find(storms, vm->identity.key);
+	const __u64 *would = of ? of->state.decision[0] : vm->kernel.counters.decision[0];
+	const __u64 *did = vm->kernel.counters.decision[1];
+	struct json_object *decisions = add_object(o, "decisions");
+
+	for (int mode = 0; mode < 2; mode++) {
+		struct json_object *d = add_object(decisions, mode ? "did" : "would");
+
+		for (int a = 0; a < _CETD_ACTION_MAX; a++)
+			add_u64(d, cetd_action_to_string(a), mode ? did[a] : would[a]);
+	}
+}
+
+static void add_counters(struct json_object *o, const struct vm *vm, const struct storms *storms)
+{
 	const struct cetd_counters *c = &vm->kernel.counters;
+	const struct model *m = vm->model;
 	bool has_cp = model_shows(m, CETD_FACT_HARDWARE_CP);
-	struct json_object *decisions;
 
 	json_object_object_add(o, "control_protection", has_cp ? cp_to_json(c) : NULL);
 	json_object_object_add(o, "control_protection_total",
@@ -105,13 +120,7 @@ static void add_counters(struct json_object *o, const struct model *m, const str
 	else
 		json_object_object_add(o, "vmcs_loads", NULL);
 
-	decisions = add_object(o, "decisions");
-	for (int mode = 0; mode < 2; mode++) {
-		struct json_object *d = add_object(decisions, modes[mode]);
-
-		for (int a = 0; a < _CETD_ACTION_MAX; a++)
-			add_u64(d, cetd_action_to_string(a), c->decision[mode][a]);
-	}
+	add_decisions(o, vm, storms);
 	add_u64(o, "samples_dropped", c->samples_dropped);
 }
 
@@ -165,8 +174,9 @@ struct json_object *json_from_vm(const struct vm *vm, const struct export_contex
 							      m, vm->last_activity_ns))
 						    : NULL);
 	add_string(o, "uses_cet", vm_uses_cet(vm));
-	add_counters(o, m, vm);
+	add_counters(o, vm, ctx->storms);
 	json_object_object_add(o, "policy", json_from_policy(ctx->ledger, vm));
+	json_object_object_add(o, "storms", json_from_storms(ctx->storms, vm));
 	if (with_addresses)
 		add_addresses(o, m, vm);
 	return o;

@@ -4,8 +4,12 @@
 
 #include "export/metrics.h"
 
-#define LANDING_VMS_MAX 500 /* rows; the page says how many more there are */
+#define LANDING_VMS_MAX 100 /* rows of one page */
 
-/* Static HTML, NUL-terminated. Quiet; 0 or -ENOMEM. */
-int landing_render(const struct model *m, const struct metrics_context *context, char **ret_text,
-		   size_t *ret_size);
+/*
+ * HTML that is whole without scripts, NUL-terminated; page/page.js takes it again and again and draws charts from
+ * it. VMs with the most #CP come first; page counts from 1, and one that is not there is the nearest that is.
+ * Quiet; 0 or -ENOMEM.
+ */
+int landing_render(const struct model *m, const struct metrics_context *context, unsigned int page,
+		   char **ret_text, size_t *ret_size);

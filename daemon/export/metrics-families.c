@@ -270,6 +270,115 @@ static void write_vm_samples_dropped(struct writer *w, const struct labelled_vm 
 		sample_vm_value(w, v, v->vm->kernel.counters.samples_dropped);
 }
 
+/* What the kernel keeps of the VM's policy, or NULL. */
+static const struct cetd_policy_state *policy_state(const struct writer *w,
+						    const struct labelled_vm *v)
+{
+	const struct storms_vm *s = storms_find(w->context->storms, v->vm->identity.key);
+
+	return s && s->has_state ? &s->state : NULL;
+}
+
+static void write_vm_decisions(struct writer *w, const struct labelled_vm *v)
+{
+	const struct cetd_policy_state *s = policy_state(w, v);
+
+	for (int mode = 0; mode < 2 && s; mode++)
+		for (int a = 0; a < _CETD_ACTION_MAX; a++) {
+			sample_begin(w, v);
+			sample_word(w, "taken", mode ? "did" : "would");
+			sample_word(w, "action", cetd_action_to_string(a));
+			sample_end(w, s->decision[mode][a]);
+		}
+}
+
+static void write_vm_throttled(struct writer *w, const struct labelled_vm *v)
+{
+	const struct cetd_policy_state *s = policy_state(w, v);
+
+	if (!s)
+		return;
+	sample_begin(w, v);
+	sample_end_seconds(w, s->delayed_ns);
+}
+
+static void write_vm_storms(struct writer *w, const struct labelled_vm *v)
+{
+	const struct cetd_policy_state *s = policy_state(w, v);
+
+	for (int mode = 0; mode < _CETD_MODE_MAX && s; mode++)
+		for (int then = 0; then < _CETD_THEN_MAX; then++) {
+			if (!s->storms[mode][then])
+				continue;
+			sample_begin(w, v);
+			sample_word(w, "mode", cetd_mode_to_string(mode));
+			sample_word(w, "then", cetd_then_to_string(then));
+			sample_end(w, s->storms[mode][then]);
+		}
+}
+
+static void write_vm_storms_active(struct writer *w, const struct labelled_vm *v)
+{
+	if (policy_state(w, v))
+		sample_vm_value(
+			w, v,
+			storms_count_active(storms_find(w->context->storms, v->vm->identity.key)));
+}
+
+/* A word a setting; rates by the strongest thing that they lead to. */
+static const char *policy_value(const struct policy_values *values, int setting)
+{
+	unsigned int then = 0;
+
+	switch ((enum policy_setting)setting) {
+	case POLICY_SETTING_MODE:
+		return cetd_mode_to_string(values->mode);
+	case POLICY_SETTING_IBT:
+		return cetd_ibt_to_string(values->ibt);
+	case POLICY_SETTING_SHSTK:
+		return cetd_shstk_to_string(values->shstk);
+	case POLICY_SETTING_CP_RATE:
+		for (unsigned int i = 0; i < values->n_rates; i++)
+			then = MAX(then, values->rates[i].then);
+		return values->n_rates ? cetd_then_to_string((int)then) : "none";
+	case POLICY_SETTING_RECORD:
+		return values->record ? "yes" : "no";
+	default:
+		return "";
+	}
+}
+
+static void write_vm_policy(struct writer *w, const struct labelled_vm *v)
+{
+	const struct ledger *l = w->context->ledger;
+	const struct policy_verdict *verdict =
+		l && !ledger_is_empty(l) ? ledger_find(l, v->vm->identity.key) : NULL;
+
+	for (int s = 0; s < _POLICY_SETTING_MAX && verdict; s++) {
+		const struct policy_decision *d = verdict->decisions + s;
+
+		sample_begin(w, v);
+		sample_word(w, "setting", policy_setting_to_string(s));
+		sample_word(w, "value", policy_value(&verdict->values, s));
+		sample_word(w, "effect", cetd_effect_to_string(d->effect));
+		sample_word(w, "source", policy_source_to_string(d->source));
+		sample_label(w, "rule", d->rule);
+		sample_end(w, 1);
+	}
+}
+
+static void write_policy_lapsed(struct writer *w)
+{
+	if (w->context->control)
+		sample_value(w, w->context->control->lapsed);
+}
+
+static void write_policy_storms_lost(struct writer *w)
+{
+	if (w->context->control)
+		sample_value(w, w->context->control->storms_lost);
+}
+
 #define SHOWN(f) .needs_fact = true, .fact = (f)
 
 const struct family metrics_families[] = {
@@ -327,6 +436,27 @@ const struct family metrics_families[] = {
 	{"cetd_vm_samples_dropped", FAMILY_COUNTER, NULL,
 	 "Events of the VM that were counted but not passed on; no series before the first.",
 	 .write_vm = write_vm_samples_dropped},
+	{"cetd_vm_policy", FAMILY_INFO, NULL,
+	 "What holds for a VM: the value of each setting, what becomes of it here, and by which "
+	 "rule.",
+	 .write_vm = write_vm_policy},
+	{"cetd_vm_policy_decisions", FAMILY_COUNTER, NULL,
+	 "Faults of the VM by what its policy would do about them, and by what it did.",
+	 .write_vm = write_vm_decisions},
+	{"cetd_vm_throttled_seconds", FAMILY_COUNTER, "seconds",
+	 "Time that the VM's policy had its vCPUs wait, all together.",
+	 .write_vm = write_vm_throttled},
+	{"cetd_vm_storms", FAMILY_COUNTER, NULL,
+	 "Storms of control-protection exceptions that began; no series before the first.",
+	 .write_vm = write_vm_storms},
+	{"cetd_vm_storms_active", FAMILY_GAUGE, NULL, "Rates of the VM that have a storm now.",
+	 .write_vm = write_vm_storms_active},
+	{"cetd_policy_lapsed_faults", FAMILY_COUNTER, NULL,
+	 "Faults delivered without a policy because no daemon had renewed the lease.",
+	 .write = write_policy_lapsed},
+	{"cetd_policy_storm_messages_lost", FAMILY_COUNTER, NULL,
+	 "Storms that the kernel had no room to tell of; they show a little later.",
+	 .write = write_policy_storms_lost},
 	{"cetd_scrape_duration_seconds", FAMILY_GAUGE, "seconds",
 	 "Time that the scrape before this one took to prepare.", .write = write_scrape_duration},
 	{"cetd_http_connections", FAMILY_GAUGE, NULL, "HTTP connections open now.",

@@ -7,6 +7,8 @@
 
 #include "export/process.h"
 #include "model/model.h"
+#include "policy/ledger.h"
+#include "policy/storms.h"
 
 enum metrics_format {
 	METRICS_FORMAT_TEXT,
@@ -52,6 +54,9 @@ struct metrics_context {
 	const struct metrics_http *http;	/* NULL: no server */
 	const struct metrics_program *programs; /* while the kernel keeps BPF statistics */
 	size_t n_programs;
+	const struct ledger *ledger;		   /* verdicts; NULL: there are no policies */
+	const struct storms *storms;		   /* NULL: nothing can be enforced */
+	const struct cetd_policy_control *control; /* NULL: the kernel's hook is not used */
 };
 
 /* The value of Content-Type that goes with a format. */

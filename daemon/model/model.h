@@ -84,6 +84,9 @@ uint64_t vm_msr_total(const struct vm *vm);
 /* "yes": CET state was accepted or a hardware #CP seen; "attempted": only refused accesses; else "unknown". */
 const char *vm_uses_cet(const struct vm *vm);
 
+/* Will the VM have this id again when it comes back? Not where it is made of a process's number. */
+bool vm_has_stable_id(const struct vm *vm);
+
 /* The n most frequent faulting RIPs, most frequent first; returns how many. */
 unsigned int vm_top_rips(const struct vm *vm, unsigned int n, struct cetd_rip *ret_rips);
 

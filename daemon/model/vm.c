@@ -85,3 +85,12 @@ const char *vm_uses_cet(const struct vm *vm)
 			return "yes";
 	return vm_msr_total(vm) || c->cr4_cet[1] ? "attempted" : "unknown";
 }
+
+/* The id is the UUID, else the name, perhaps cut; anything else has a number in it. */
+bool vm_has_stable_id(const struct vm *vm)
+{
+	const struct cetd_identity *i = &vm->identity;
+
+	return !vm->is_provisional && i->id[0] && strncmp(i->id, "pid-", 4) &&
+	       (!strcmp(i->id, i->uuid) || !strncmp(i->id, i->name, strlen(i->id)));
+}

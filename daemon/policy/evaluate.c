@@ -65,49 +65,18 @@ bool policy_rule_matches(const struct policy_rule *rule, const struct vm *vm)
 	return true;
 }
 
-static void take(struct policy_values *to, const struct policy_values *from,
-		 enum policy_setting setting)
+static void take_layer(const struct policy_layer *layer, enum policy_source source,
+		       uint64_t now_usec, struct policy_verdict *v)
 {
-	switch (setting) {
-	case POLICY_SETTING_MODE:
-		to->mode = from->mode;
-		break;
-	case POLICY_SETTING_IBT:
-		to->ibt = from->ibt;
-		break;
-	case POLICY_SETTING_SHSTK:
-		to->shstk = from->shstk;
-		break;
-	case POLICY_SETTING_CP_RATE:
-		to->n_rates = from->n_rates;
-		memcpy(to->rates, from->rates, sizeof(to->rates));
-		break;
-	case POLICY_SETTING_RECORD:
-		to->record = from->record;
-		break;
-	case _POLICY_SETTING_MAX:
-	case _POLICY_SETTING_INVALID:
-		return;
-	}
-	to->sets |= 1U << setting;
-}
-
-static bool has_ended(uint64_t until_usec, uint64_t now_usec)
-{
-	return until_usec && until_usec <= now_usec;
-}
-
-static void take_override(const struct policy_override *o, uint64_t now_usec,
-			  struct policy_verdict *v)
-{
-	for (int s = 0; s < _POLICY_SETTING_MAX; s++) {
-		struct policy_decision *d = v->decisions + s;
-
-		if (!(o->values.sets & 1U << s) || has_ended(o->until_usec[s], now_usec))
+	for (int s = 0; s < POLICY_OVERRIDABLE_MAX; s++) {
+		if (!(layer->values.sets & ~v->values.sets & 1U << s) ||
+		    policy_layer_has_ended(layer, s, now_usec))
 			continue;
-		take(&v->values, &o->values, (enum policy_setting)s);
-		d->source = o->is_persistent[s] ? POLICY_SOURCE_PERSISTENT : POLICY_SOURCE_RUNTIME;
-		d->until_usec = o->until_usec[s];
+		policy_values_take(&v->values, &layer->values, s);
+		if (s == POLICY_FROZEN)
+			continue;
+		v->decisions[s].source = (uint8_t)source;
+		v->decisions[s].until_usec = layer->until_usec[s];
 	}
 }
 
@@ -128,7 +97,7 @@ static void take_rules(const struct policy_set *set, const struct vm *vm, struct
 
 			if (!(news & 1U << s))
 				continue;
-			take(&v->values, &rule->values, (enum policy_setting)s);
+			policy_values_take(&v->values, &rule->values, s);
 			d->source = POLICY_SOURCE_RULE;
 			d->rule_number = rule->number;
 			memcpy(d->rule, rule->id, sizeof(d->rule));
@@ -178,8 +147,13 @@ void policy_evaluate(const struct policy_set *set, const struct policy_override 
 		     const struct vm *vm, uint64_t now_usec, struct policy_verdict *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	if (override)
-		take_override(override, now_usec, ret);
+	if (override) {
+		take_layer(override->layers + POLICY_RUNTIME, POLICY_SOURCE_RUNTIME, now_usec, ret);
+		take_layer(override->layers + POLICY_PERSISTENT, POLICY_SOURCE_PERSISTENT, now_usec,
+			   ret);
+	}
+	ret->is_frozen = ret->values.sets & 1U << POLICY_FROZEN;
+	ret->values.sets &= ~(1U << POLICY_FROZEN);
 	if (set && set->index)
 		take_rules(set, vm, ret);
 	ret->values.sets = (1U << _POLICY_SETTING_MAX) - 1;

@@ -17,6 +17,7 @@ struct verdict_entry {
 struct override_entry {
 	char id[sizeof(((struct cetd_identity *)0)->id)];
 	struct policy_override override;
+	bool is_news; /* since the VM's verdict */
 	UT_hash_handle hh;
 };
 
@@ -74,7 +75,7 @@ static struct override_entry *find_override(const struct ledger *l, const char *
 int ledger_update(struct ledger *l, const struct vm *vm, uint64_t now_usec,
 		  const struct policy_verdict **ret)
 {
-	const struct override_entry *o = find_override(l, vm->identity.id);
+	struct override_entry *o = find_override(l, vm->identity.id);
 	uint64_t key = vm->identity.key;
 	struct policy_verdict verdict;
 	struct verdict_entry *v = NULL;
@@ -91,8 +92,10 @@ int ledger_update(struct ledger *l, const struct vm *vm, uint64_t now_usec,
 	}
 	policy_evaluate(l->set, o ? &o->override : NULL, vm, now_usec, &verdict);
 	*ret = &v->verdict;
-	if (!is_new && policy_verdict_equal(&verdict, &v->verdict))
+	if (!is_new && !(o && o->is_news) && policy_verdict_equal(&verdict, &v->verdict))
 		return 0;
+	if (o)
+		o->is_news = false;
 	v->verdict = verdict;
 	return 1;
 }
@@ -116,22 +119,6 @@ void ledger_remove(struct ledger *l, uint64_t key)
 	free(v);
 }
 
-int ledger_override(struct ledger *l, const char *id, const struct policy_values *values,
-		    uint64_t until_usec, bool is_persistent)
-{
-	struct override_entry *o = find_override(l, id);
-
-	if (!o) {
-		o = calloc(1, sizeof(*o));
-		if (!o)
-			return -ENOMEM;
-		snprintf(o->id, sizeof(o->id), "%s", id);
-		HASH_ADD_STR(l->overrides, id, o);
-	}
-	policy_override_set(&o->override, values, until_usec, is_persistent);
-	return 0;
-}
-
 const struct policy_override *ledger_find_override(const struct ledger *l, const char *id)
 {
 	const struct override_entry *o = find_override(l, id);
@@ -141,22 +128,31 @@ const struct policy_override *ledger_find_override(const struct ledger *l, const
 
 static void drop_if_empty(struct ledger *l, struct override_entry *o)
 {
-	if (o->override.values.sets)
+	if (!policy_override_is_empty(&o->override))
 		return;
 	HASH_DEL(l->overrides, o);
 	free(o);
 }
 
-bool ledger_clear_override(struct ledger *l, const char *id, uint32_t settings)
+int ledger_set_override(struct ledger *l, const char *id, const struct policy_override *override)
 {
 	struct override_entry *o = find_override(l, id);
-	bool had;
 
-	if (!o)
-		return false;
-	had = policy_override_clear(&o->override, settings);
+	if (!o && policy_override_is_empty(override))
+		return 0;
+	if (!o && HASH_COUNT(l->overrides) >= LEDGER_OVERRIDES_MAX)
+		return -E2BIG;
+	if (!o) {
+		o = calloc(1, sizeof(*o));
+		if (!o)
+			return -ENOMEM;
+		snprintf(o->id, sizeof(o->id), "%s", id);
+		HASH_ADD_STR(l->overrides, id, o);
+	}
+	o->override = *override;
+	o->is_news = true;
 	drop_if_empty(l, o);
-	return had;
+	return 0;
 }
 
 const struct policy_override *ledger_next_override(const struct ledger *l, const char *after_id,
@@ -174,13 +170,18 @@ const struct policy_override *ledger_next_override(const struct ledger *l, const
 	return &o->override;
 }
 
-unsigned int ledger_expire(struct ledger *l, uint64_t now_usec)
+unsigned int ledger_expire(struct ledger *l, uint64_t now_usec, uint32_t *ret_lifetimes)
 {
 	struct override_entry *o, *next;
 	unsigned int n = 0;
 
+	*ret_lifetimes = 0;
 	HASH_ITER (hh, l->overrides, o, next) {
-		n += policy_override_expire(&o->override, now_usec);
+		uint32_t lost = policy_override_expire(&o->override, now_usec);
+
+		n += !!lost;
+		o->is_news |= !!lost;
+		*ret_lifetimes |= lost;
 		drop_if_empty(l, o);
 	}
 	return n;

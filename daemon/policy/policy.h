@@ -41,6 +41,9 @@ struct policy_values {
 	struct cetd_rate rates[CETD_POLICY_RATES_MAX];
 };
 
+/* Take one setting over, and that it is set. */
+void policy_values_take(struct policy_values *to, const struct policy_values *from, int setting);
+
 /* Which VMs a rule is for: all that is given must match, several values of one key are alternatives. */
 enum policy_match {
 	POLICY_MATCH_NAME,   /* glob on the name */
@@ -100,25 +103,52 @@ bool policy_rule_matches(const struct policy_rule *rule, const struct vm *vm);
 DEFINE_CLEANUP(struct policy_set *, policy_set_free)
 DEFINE_CLEANUP(struct policy_rule *, policy_rule_free)
 
-/* What an operator set for one VM at run time; wins over all rules. */
-struct policy_override {
+/* An override lasts as long as the daemon, or is stored. Where both set something the first wins. */
+enum policy_lifetime {
+	POLICY_RUNTIME,
+	POLICY_PERSISTENT,
+	_POLICY_LIFETIME_MAX,
+};
+
+const char *policy_lifetime_to_string(int lifetime); /* "runtime", "persistent" */
+
+/* What only an override can say of a VM: that it is frozen. A bit in its `sets`, like a setting. */
+#define POLICY_FROZEN _POLICY_SETTING_MAX
+#define POLICY_OVERRIDABLE_MAX (_POLICY_SETTING_MAX + 1)
+#define POLICY_OVERRIDABLE_ALL ((1U << POLICY_OVERRIDABLE_MAX) - 1)
+
+struct policy_layer {
 	struct policy_values values;
-	uint64_t until_usec[_POLICY_SETTING_MAX]; /* CLOCK_REALTIME; 0: until it is cleared */
-	bool is_persistent[_POLICY_SETTING_MAX];  /* survives the daemon; the others do not */
+	uint64_t until_usec[POLICY_OVERRIDABLE_MAX]; /* CLOCK_REALTIME; 0: until it is cleared */
+};
+
+/* It is set, and its time is over. */
+static inline bool policy_layer_has_ended(const struct policy_layer *layer, int setting,
+					  uint64_t now_usec)
+{
+	return layer->values.sets & 1U << setting && layer->until_usec[setting] &&
+	       layer->until_usec[setting] <= now_usec;
+}
+
+/* What an operator set for one VM; wins over all rules. */
+struct policy_override {
+	struct policy_layer layers[_POLICY_LIFETIME_MAX];
 };
 
 /* Take over what values sets; until_usec 0: no end. */
-void policy_override_set(struct policy_override *o, const struct policy_values *values,
-			 uint64_t until_usec, bool is_persistent);
+void policy_override_set(struct policy_override *o, enum policy_lifetime lifetime,
+			 const struct policy_values *values, uint64_t until_usec);
 
-/* Drop settings, a bit each; true if there was something to drop. */
-bool policy_override_clear(struct policy_override *o, uint32_t settings);
+/* Drop settings, a bit each, from lifetimes, a bit each. Returns the lifetimes that lost something. */
+uint32_t policy_override_clear(struct policy_override *o, uint32_t lifetimes, uint32_t settings);
 
-/* Drop what has ended by now; true if something had. */
-bool policy_override_expire(struct policy_override *o, uint64_t now_usec);
+/* Drop what has ended by now. Returns the lifetimes that lost something. */
+uint32_t policy_override_expire(struct policy_override *o, uint64_t now_usec);
 
 /* When the next setting ends; 0: none will. */
 uint64_t policy_override_next_usec(const struct policy_override *o);
+
+bool policy_override_is_empty(const struct policy_override *o);
 
 enum policy_source {
 	POLICY_SOURCE_DEFAULT,
@@ -143,6 +173,7 @@ struct policy_decision {
 struct policy_verdict {
 	struct policy_values values;
 	struct policy_decision decisions[_POLICY_SETTING_MAX];
+	bool is_frozen; /* an override has it frozen; not how it is: others freeze VMs, too */
 };
 
 /*
@@ -157,6 +188,11 @@ bool policy_verdict_equal(const struct policy_verdict *a, const struct policy_ve
 
 /* Does the verdict ask for anything, in either mode? If not, the VM needs no entry in the kernel's maps. */
 bool policy_verdict_is_plain(const struct policy_verdict *v);
+
+/* The values that hold now, all set: what is not in force is as if nobody had asked for it. And those that
+ * will hold from the VM's next start. */
+void policy_verdict_effective(const struct policy_verdict *v, struct policy_values *ret);
+void policy_verdict_pending(const struct policy_verdict *v, struct policy_values *ret);
 
 /* The parameters for the kernel; generation is the previous one's, and goes up where the rates differ from
  * those of previous (NULL: none). */

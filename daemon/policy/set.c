@@ -17,7 +17,33 @@
 DEFINE_TO_STRING(policy_setting, _POLICY_SETTING_MAX, "mode", "ibt", "shstk", "cp_rate", "record")
 DEFINE_TO_STRING(policy_match, _POLICY_MATCH_MAX, "name", "uuid", "unit", "slice", "cgroup", "vmm",
 		 "uses_cet")
+DEFINE_TO_STRING(policy_lifetime, _POLICY_LIFETIME_MAX, "runtime", "persistent")
 DEFINE_TO_STRING(policy_source, _POLICY_SOURCE_MAX, "default", "rule", "runtime", "persistent")
+
+void policy_values_take(struct policy_values *to, const struct policy_values *from, int setting)
+{
+	switch (setting) {
+	case POLICY_SETTING_MODE:
+		to->mode = from->mode;
+		break;
+	case POLICY_SETTING_IBT:
+		to->ibt = from->ibt;
+		break;
+	case POLICY_SETTING_SHSTK:
+		to->shstk = from->shstk;
+		break;
+	case POLICY_SETTING_CP_RATE:
+		to->n_rates = from->n_rates;
+		memcpy(to->rates, from->rates, sizeof(to->rates));
+		break;
+	case POLICY_SETTING_RECORD:
+		to->record = from->record;
+		break;
+	default: /* POLICY_FROZEN: to be set is all there is to it */
+		break;
+	}
+	to->sets |= 1U << setting;
+}
 
 struct policy_rule *policy_rule_new(void)
 {

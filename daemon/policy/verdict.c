@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Verdicts compared, and turned into parameters for the kernel; overrides kept. */
+/* Verdicts compared, and turned into parameters for the kernel. */
 #include <string.h>
 
 #include "policy/policy.h"
@@ -30,7 +30,8 @@ bool policy_verdict_equal(const struct policy_verdict *a, const struct policy_ve
 	const struct policy_values *x = &a->values, *y = &b->values;
 
 	if (x->sets != y->sets || x->mode != y->mode || x->ibt != y->ibt || x->shstk != y->shstk ||
-	    x->record != y->record || !rates_equal(x->rates, x->n_rates, y->rates, y->n_rates))
+	    x->record != y->record || a->is_frozen != b->is_frozen ||
+	    !rates_equal(x->rates, x->n_rates, y->rates, y->n_rates))
 		return false;
 	for (int s = 0; s < _POLICY_SETTING_MAX; s++) {
 		const struct policy_decision *d = a->decisions + s, *e = b->decisions + s;
@@ -46,6 +47,27 @@ bool policy_verdict_is_plain(const struct policy_verdict *v)
 {
 	return v->values.ibt == CETD_IBT_KEEP && v->values.shstk == CETD_SHSTK_KEEP &&
 	       !v->values.n_rates;
+}
+
+static void take_those(const struct policy_verdict *v, enum cetd_effect effect,
+		       struct policy_values *ret)
+{
+	for (int s = 0; s < _POLICY_SETTING_MAX; s++)
+		if (v->decisions[s].effect == effect)
+			policy_values_take(ret, &v->values, s);
+}
+
+void policy_verdict_effective(const struct policy_verdict *v, struct policy_values *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	take_those(v, CETD_EFFECT_IN_FORCE, ret);
+	ret->sets = (1U << _POLICY_SETTING_MAX) - 1;
+}
+
+void policy_verdict_pending(const struct policy_verdict *v, struct policy_values *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	take_those(v, CETD_EFFECT_NEXT_START, ret);
 }
 
 void policy_verdict_to_kernel(const struct policy_verdict *v, const struct cetd_policy *previous,
@@ -69,59 +91,4 @@ void policy_verdict_to_kernel(const struct policy_verdict *v, const struct cetd_
 		p.generation = previous->generation + !is_same;
 	}
 	*ret = p;
-}
-
-void policy_override_set(struct policy_override *o, const struct policy_values *values,
-			 uint64_t until_usec, bool is_persistent)
-{
-	struct policy_values *to = &o->values;
-
-	if (values->sets & 1U << POLICY_SETTING_MODE)
-		to->mode = values->mode;
-	if (values->sets & 1U << POLICY_SETTING_IBT)
-		to->ibt = values->ibt;
-	if (values->sets & 1U << POLICY_SETTING_SHSTK)
-		to->shstk = values->shstk;
-	if (values->sets & 1U << POLICY_SETTING_RECORD)
-		to->record = values->record;
-	if (values->sets & 1U << POLICY_SETTING_CP_RATE) {
-		to->n_rates = values->n_rates;
-		memcpy(to->rates, values->rates, sizeof(to->rates));
-	}
-	to->sets |= values->sets;
-	for (int s = 0; s < _POLICY_SETTING_MAX; s++) {
-		if (!(values->sets & 1U << s))
-			continue;
-		o->until_usec[s] = until_usec;
-		o->is_persistent[s] = is_persistent;
-	}
-}
-
-bool policy_override_clear(struct policy_override *o, uint32_t settings)
-{
-	bool had = o->values.sets & settings;
-
-	o->values.sets &= ~settings;
-	return had;
-}
-
-bool policy_override_expire(struct policy_override *o, uint64_t now_usec)
-{
-	uint32_t ended = 0;
-
-	for (int s = 0; s < _POLICY_SETTING_MAX; s++)
-		if (o->until_usec[s] && o->until_usec[s] <= now_usec)
-			ended |= 1U << s;
-	return policy_override_clear(o, ended);
-}
-
-uint64_t policy_override_next_usec(const struct policy_override *o)
-{
-	uint64_t next = 0;
-
-	for (int s = 0; s < _POLICY_SETTING_MAX; s++)
-		if (o->values.sets & 1U << s && o->until_usec[s] &&
-		    (!next || o->until_usec[s] < next))
-			next = o->until_usec[s];
-	return next;
 }

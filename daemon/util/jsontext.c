@@ -42,6 +42,12 @@ int jsontext_fail(struct jsontext *t, size_t at, const char *format, ...)
 
 int jsontext_read(const char *path, char **ret_text, size_t *ret_size, char **ret_message)
 {
+	return jsontext_read_max(path, JSONTEXT_MAX, ret_text, ret_size, ret_message);
+}
+
+int jsontext_read_max(const char *path, size_t max, char **ret_text, size_t *ret_size,
+		      char **ret_message)
+{
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct jsontext t = {.name = path, .ret_message = ret_message};
 	_cleanup_(freep) char *text = NULL;
@@ -58,9 +64,9 @@ int jsontext_read(const char *path, char **ret_text, size_t *ret_size, char **re
 	}
 	if (!S_ISREG(st.st_mode))
 		return jsontext_fail(&t, JSONTEXT_NOWHERE, "is not a regular file");
-	if (st.st_size > JSONTEXT_MAX)
-		return jsontext_fail(&t, JSONTEXT_NOWHERE, "has %lld bytes, at most %d are read",
-				     (long long)st.st_size, JSONTEXT_MAX);
+	if ((uint64_t)st.st_size > max)
+		return jsontext_fail(&t, JSONTEXT_NOWHERE, "has %lld bytes, at most %zu are read",
+				     (long long)st.st_size, max);
 	text = calloc(1, (size_t)st.st_size + 1);
 	if (!text)
 		return -ENOMEM;

@@ -12,6 +12,15 @@
 #define CETD_BUS_ERROR_AMBIGUOUS "org.cetd1.Error.Ambiguous"
 #define CETD_BUS_ERROR_BAD_CONFIG "org.cetd1.Error.BadConfig"
 #define CETD_BUS_ERROR_LIMIT "org.cetd1.Error.LimitReached"
+#define CETD_BUS_ERROR_BAD_POLICY "org.cetd1.Error.BadPolicy"
+#define CETD_BUS_ERROR_NO_SUCH_OVERRIDE "org.cetd1.Error.NoSuchOverride"
+
+/* Flags of the methods that set something of a VM, one of them, and of those that clear it, one or both. */
+#define CETD_BUS_RUNTIME 1ULL	 /* until cetd ends; wins over what is persistent */
+#define CETD_BUS_PERSISTENT 2ULL /* stored, and in force again when cetd or the VM comes back */
+
+/* The longest time that something can be set for, in microseconds: ten years. 0 is without end. */
+#define CETD_BUS_FOR_MAX_USEC (10 * 366 * 86400ULL * 1000000)
 
 /* Where the exporter listens unless told otherwise. */
 #define CETD_METRICS_DEFAULT "127.0.0.1:9752"

@@ -133,7 +133,7 @@ struct cetd_policy_control {
 
 enum cetd_storm_type {
 	CETD_STORM_STARTED,
-	CETD_STORM_ENDED, /* noticed at a later fault; the daemon finds most ends by itself, see cetd/ratelimit.h */
+	CETD_STORM_ENDED, /* noticed at a later fault; the daemon finds most ends by itself, see policy/storms.h */
 	_CETD_STORM_MAX,
 };
 
@@ -141,9 +141,9 @@ enum cetd_storm_type {
 struct cetd_storm {
 	__u64 time_ns;
 	__u64 key;
-	__u64 since_ns; /* of the storm */
+	__u64 since_ns; /* of the storm: with key and rate, its name */
 	__u64 over;	/* faults over the rate in it so far */
-	__u64 rip;	/* of the fault that began it, 0 for an end */
+	__u64 rip;	/* of the fault at which this was noticed, as vcpu, error_code and cpl */
 	__u32 rule;	/* as in struct cetd_rate */
 	__u32 generation;
 	__u32 vcpu;

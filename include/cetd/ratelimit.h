@@ -31,6 +31,12 @@ static __always_inline __u64 cetd_min_u64(__u64 a, __u64 b)
 	return a < b ? a : b;
 }
 
+/* No daemon has renewed the lease: nothing but delivery is done. */
+static __always_inline int cetd_lease_is_over(__u64 lease_ns, __u64 now_ns)
+{
+	return lease_ns && now_ns >= lease_ns;
+}
+
 /* A bucket in numbers that are fit to count with: what full and empty are, and what a fault costs. */
 struct cetd_bucket_size {
 	__s64 full;

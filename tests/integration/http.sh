@@ -42,14 +42,25 @@ check_answers() {
 }
 
 check_landing() {
-	local page
+	local page asset number
 	page=$(curl -s -m 10 "$url/")
 
-	match "the landing page links to the metrics" '<a href="/metrics">' "$page"
+	match "the landing page links to the metrics" '<a href="metrics">' "$page"
 	match "it is HTML" '^text/html' "$(header content-type "$url/")"
-	match "nothing may run in it" "default-src 'none'" "$(header content-security-policy "$url/")"
+	equal "nothing may run in it but its own script" \
+		"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" \
+		"$(header content-security-policy "$url/")"
 	match "an enemy's name is text" '&lt;script&gt;' "$page"
-	equal "and no markup" 0 "$(grep -c '<script' <<<"$page")"
+	equal "and no markup" '<script src="page.js" defer></script>' "$(grep '<script' <<<"$page")"
+	equal "no style or handler is inside" 0 "$(grep -ciE 'style=| on[a-z]+=|<style' <<<"$page")"
+	for asset in page.js page.css; do
+		equal "$asset is served as it is" "$(sha256sum <daemon/export/page/$asset)" "$(curl -s -m 10 "$url/$asset" | sha256sum)"
+		match "with its type" "^text/(javascript|css); charset=utf-8$" "$(header content-type "$url/$asset")"
+		equal "and no other" nosniff "$(header x-content-type-options "$url/$asset")"
+	done
+	for number in 2 0 -1 99999999999999999999 x "1&page=2" "%00"; do
+		equal "?page=$number is answered" 200 "$(status "$url/?page=$number")"
+	done
 }
 
 # Half a request, kept open: it is cut at the deadline, and does not hold up anybody until then.

@@ -1,12 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of the whole daemon, plain and sanitized; run by `make check`.
-INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh pins.sh policy.sh replay.sh signals.sh)
-CHECKS += $(INTEGRATION)
-CHECK_NEEDS += lab-guests $(BUILD)/tests/inject
+INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh notify.sh overrides.sh pins.sh policy.sh polkit.sh replay.sh \
+	signals.sh)
+CHECKS += $(INTEGRATION) tests/integration/store-crash.sh
+CHECK_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,inject kill-at notify-socket polkit-agent)
 SANITIZED_CHECKS += $(INTEGRATION)
-SANITIZED_NEEDS += lab-guests $(BUILD)/tests/inject
+SANITIZED_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,inject notify-socket polkit-agent)
 
 $(BUILD)/tests/inject: $(BUILD)/tests/integration/inject.o $(BUILD)/tests/bpf/guest.o $(BUILD)/daemon/util/names.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,json-c)
+
+# The store of overrides belongs to the composition root, of which the unit tests link nothing else.
+$(BUILD)/tests/test-policy-store: $(BUILD)/tests/unit/test-policy-store.o $(BUILD)/daemon/policy-store.o $(BUILD)/libcetd.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,cmocka $(DAEMON_LIBS)) -lm
+
+$(BUILD)/tests/kill-at: $(BUILD)/tests/integration/kill-at.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(BUILD)/tests/polkit-agent: $(BUILD)/tests/integration/polkit-agent.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd)
+
+$(BUILD)/tests/notify-socket: $(BUILD)/tests/integration/notify-socket.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^

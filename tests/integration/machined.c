@@ -4,13 +4,13 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "private-bus.h"
 #include "source/machined.h"
 #include "util/macro.h"
 
@@ -27,8 +27,6 @@ enum {
 	PID_GONE = 104,	      /* a path that does not exist */
 };
 
-static char directory[] = "/tmp/cetd-test-machined-XXXXXX";
-static char address[96];
 static sd_event *loop;
 static unsigned int n_failed;
 
@@ -103,20 +101,9 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 static int stand_in(void)
 {
-	sd_bus *bus;
+	static const char *const names[] = {"org.freedesktop.machine1", NULL};
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (sd_bus_open_system(&bus) < 0 || sd_bus_add_filter(bus, NULL, on_call, NULL) < 0 ||
-	    sd_bus_request_name(bus, "org.freedesktop.machine1", 0) < 0)
-		return 1;
-	for (;;) {
-		int r = sd_bus_process(bus, NULL);
-
-		if (r < 0)
-			return 1;
-		if (r == 0 && sd_bus_wait(bus, UINT64_MAX) < 0)
-			return 1;
-	}
+	return private_bus_serve(names, on_call);
 }
 
 /* ---- The test. ---- */
@@ -163,44 +150,6 @@ static bool is_answered(struct machined *m, uint32_t pid)
 	return wait_for_answers(1, WAIT_USEC);
 }
 
-static pid_t start_bus(void)
-{
-	char config[64], listen[128];
-	pid_t pid;
-	FILE *f;
-
-	snprintf(config, sizeof(config), "%s/bus.conf", directory);
-	f = fopen(config, "we");
-	if (!f)
-		return -1;
-	fprintf(f,
-		"<busconfig><type>test</type><listen>%s</listen><auth>EXTERNAL</auth>"
-		"<policy context='default'><allow send_destination='*' eavesdrop='true'/>"
-		"<allow eavesdrop='true'/><allow own='*'/></policy></busconfig>\n",
-		address);
-	fclose(f);
-	snprintf(listen, sizeof(listen), "--config-file=%s", config);
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		execlp("dbus-daemon", "dbus-daemon", listen, "--nofork", "--nopidfile",
-		       (char *)NULL);
-		_exit(127);
-	}
-	for (int i = 0; i < 500; i++) {
-		sd_bus *bus = NULL;
-		int r = sd_bus_open_system(&bus);
-
-		sd_bus_flush_close_unref(bus);
-		if (r >= 0)
-			return pid;
-		if (waitpid(pid, NULL, WNOHANG) == pid)
-			return -1;
-		usleep(10 * USEC_PER_MSEC);
-	}
-	return -1;
-}
-
 static void test_answers(struct machined *m)
 {
 	check(is_answered(m, PID_WEB) && answer.pid == PID_WEB && answer.cookie == 4711,
@@ -221,36 +170,23 @@ static void test_answers(struct machined *m)
 	check(wait_for_answers(MANY, 4 * WAIT_USEC), "1000 questions at once are all answered");
 }
 
-static void remove_directory(void)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/bus", directory);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/bus.conf", directory);
-	unlink(path);
-	rmdir(directory);
-}
-
 int main(void)
 {
 	struct machined *m, *other;
 	pid_t bus, server;
 
-	if (!mkdtemp(directory) || sd_event_default(&loop) < 0)
+	if (private_bus_prepare() < 0 || sd_event_default(&loop) < 0)
 		return 1;
-	snprintf(address, sizeof(address), "unix:path=%s/bus", directory);
-	setenv("DBUS_SYSTEM_BUS_ADDRESS", address, 1);
 	if (machined_new(loop, on_answer, NULL, &m) < 0 ||
 	    machined_new(loop, on_answer, NULL, &other) < 0)
 		return 1;
 	check(is_unanswered(m, PID_WEB), "without a bus nothing happens");
 	machined_free(m);
 
-	bus = start_bus();
+	bus = private_bus_start();
 	if (bus < 0) {
 		printf("skip machined: dbus-daemon does not start\n");
-		remove_directory();
+		private_bus_remove();
 		return n_failed != 0;
 	}
 	if (machined_new(loop, on_answer, NULL, &m) < 0)
@@ -278,6 +214,6 @@ int main(void)
 	kill(server, SIGKILL);
 	waitpid(server, NULL, 0);
 	sd_event_unref(loop);
-	remove_directory();
+	private_bus_remove();
 	return n_failed ? 1 : 0;
 }

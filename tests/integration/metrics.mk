@@ -6,12 +6,12 @@ $(BUILD)/tests/serve-metrics: $(BUILD)/tests/integration/serve-metrics.o $(BUILD
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(DAEMON_LIBS)) -lm
 
-CHECKS += $(addprefix tests/integration/,metrics.sh http.sh prometheus.sh exporter.sh)
+CHECKS += $(addprefix tests/integration/,metrics.sh http.sh prometheus.sh exporter.sh page.sh)
 CHECK_NEEDS += $(BUILD)/tests/serve-metrics
 SANITIZED_CHECKS += $(addprefix tests/integration/,metrics.sh http.sh)
 SANITIZED_NEEDS += $(BUILD)/tests/serve-metrics
 
 .PHONY: check-metrics
-## check-metrics: the exporter: formats, HTTP abuse, a real Prometheus, the real cetd
+## check-metrics: the exporter: formats, HTTP abuse, a real Prometheus, the real cetd, a browser
 check-metrics: all lab-guests $(BUILD)/tests/serve-metrics
-	$(Q)BUILD=$(BUILD) tests/run.sh $(addprefix tests/integration/,metrics.sh http.sh prometheus.sh exporter.sh)
+	$(Q)BUILD=$(BUILD) tests/run.sh $(addprefix tests/integration/,metrics.sh http.sh prometheus.sh exporter.sh page.sh)

@@ -76,15 +76,17 @@ else
 	skip "a kernel without the hook does not enforce: this one has it"
 fi
 match "cetctl shows a VM's settings" 'ibt +off .*rule web \(' "$(cetctl policy show web-1)"
-equal "and all VMs'" 2 "$(cetctl policy show --json | jq length)"
+check "and all VMs'" eval '[ "$(cetctl policy show --json | jq length)" -ge 2 ]' # the host may have others
 # Real #CP, which KVM injects; the VM has no name, so only the rest is for it.
+injected="" # the VMs' pids, separated by |
 # inject: three of them, once the VM is known; pid is the VM's. Its first samples could come before it otherwise.
 inject() {
 	start "$work/inject.log" "$BUILD/tests/inject" 3 stop
+	injected+=${injected:+|}$pid
 	wait_for 20 eval 'cetctl list --json | jq -e ".[] | select(.pid == $pid)"' &&
 		wait_for 5 grep -q "^State:.*T (stopped)" "/proc/$pid/status" && kill -CONT "$pid"
 }
-recorded() { grep -c "injected #CP .*(rule rest)" "$work/cetd.log"; }
+recorded() { grep -Ec "VM pid-($injected) .*injected #CP .*\(rule rest\)" "$work/cetd.log"; }
 inject || not_ok "a VM to inject into is found"
 check "faults of a VM with record are in the log" wait_for 20 eval '[ "$(recorded)" = 3 ]'
 equal "the files are shown" "2 2" "$(cetctl dump | jq -r '.policy | "\(.rules) \(.files | length)"')"

@@ -28,7 +28,8 @@ static const struct option options[] = {
 	{"debug", no_argument, NULL, 'D'},	  {0},
 };
 
-static int on_render(void *userdata, enum http_page page, char **ret_text, size_t *ret_size)
+static int on_render(void *userdata, enum http_page page, unsigned int number, char **ret_text,
+		     size_t *ret_size)
 {
 	struct server *s = userdata;
 	struct metrics_context context = {
@@ -38,7 +39,7 @@ static int on_render(void *userdata, enum http_page page, char **ret_text, size_
 	if (r < 0)
 		return r;
 	if (page == HTTP_PAGE_INDEX)
-		return landing_render(s->model, &context, ret_text, ret_size);
+		return landing_render(s->model, &context, number, ret_text, ret_size);
 	return metrics_render(s->model, &context,
 			      page == HTTP_PAGE_METRICS_TEXT ? METRICS_FORMAT_TEXT
 							     : METRICS_FORMAT_OPENMETRICS,

@@ -76,3 +76,13 @@ apt_need() {
 	mapfile -t missing < <(apt_missing "$@")
 	[ ${#missing[@]} = 0 ] || apt_install "${target[@]}" "${missing[@]}"
 }
+
+# apt_build_dep DIRECTORY: install what the debian/control there needs for a build.
+apt_build_dep() {
+	echo "apt: installing what builds the packages"
+	exec 9>/run/lock/cetd-apt.lock && flock 9
+	_apt_get build-dep -y --no-install-recommends "$1" >/dev/null
+	local r=$?
+	exec 9>&-
+	return $r
+}

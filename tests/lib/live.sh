@@ -13,8 +13,11 @@ live_cleanup() {
 }
 trap live_cleanup EXIT
 
-# A bus of the system type that anyone on it may use, with the policy that is installed.
+# start_bus [FILE...]: a bus of the system type that anyone on it may use, with the policy that is installed, and those
+# of other services.
 start_bus() {
+	local file includes=""
+	for file; do includes+="<include>$file</include>"; done
 	cat >"$work/bus.conf" <<-EOF
 		<busconfig>
 		<type>system</type>
@@ -29,7 +32,7 @@ start_bus() {
 		<allow receive_type="error"/><allow receive_type="signal"/>
 		<allow send_destination="org.freedesktop.DBus"/>
 		</policy>
-		<include>$PWD/systemd/org.cetd1.conf</include>
+		<include>$PWD/systemd/org.cetd1.conf</include>$includes
 		</busconfig>
 	EOF
 	chmod 755 "$work"
@@ -43,9 +46,9 @@ start_bus() {
 	chmod 666 "$work/bus"
 }
 
-# start_daemon ARGUMENT...: pins nothing unless told to; returns when its name is on the bus, or 1 with its log when it ends before.
+# start_daemon ARGUMENT...: pins and stores nothing unless told to; returns when its name is on the bus, or 1 with its log when it ends before.
 start_daemon() {
-	"$BUILD/cetd" --metrics "unix:$work/metrics" --pin-dir none "$@" >"$work/cetd.log" 2>&1 &
+	"$BUILD/cetd" --metrics "unix:$work/metrics" --pin-dir none --state-dir none "$@" >"$work/cetd.log" 2>&1 &
 	daemon_pid=$!
 	wait_for 20 eval "! kill -0 $daemon_pid || '$BUILD/cetctl' version --json | grep -q daemon && test -S '$work/metrics'"
 	kill -0 "$daemon_pid" 2>/dev/null || {

@@ -10,6 +10,7 @@
 #include "../lib/sample-model.h"
 #include "cetd/names.h"
 #include "export/metrics.h"
+#include "policy/parse.h"
 
 static const enum cetd_coverage all_observed[_CETD_FACT_MAX] = {
 	CETD_COVERAGE_OBSERVED, CETD_COVERAGE_OBSERVED, CETD_COVERAGE_PARTIAL,
@@ -38,6 +39,66 @@ static const struct metrics_context full = {.version = "1.2.3",
 					    .programs = programs,
 					    .n_programs = ARRAY_SIZE(programs)};
 static const struct metrics_context bare = {.version = "1.2.3"};
+
+static void no_tell(void *userdata, const struct storms_vm *vm, const struct storm *storm)
+{
+	(void)userdata;
+	(void)vm;
+	(void)storm;
+}
+
+/* What holds for the plain VM of a model: a rule, and a storm that it has. */
+struct policies {
+	struct metrics_context context;
+	struct ledger *ledger;
+	struct storms *storms;
+};
+
+static const char rules[] =
+	"{\"version\": 1, \"rules\": [{\"id\": \"web\", \"match\": {\"uuid\": "
+	"\"4dea22b3-1d52-d8f3-2516-000000000001\"}, \"mode\": \"enforce\", "
+	"\"ibt\": \"off\", \"cp_rate\": {\"limit\": 5, \"then\": \"freeze\"}}]}";
+
+static struct policies policies_of(const struct model *m)
+{
+	static const struct cetd_policy_control control = {.lapsed = 3, .storms_lost = 1};
+	struct policies p = {.context = full};
+	struct policy_set *set = policy_set_new();
+	const struct policy_verdict *verdict;
+	struct cetd_policy_state state = {.delayed_ns = 1500000000};
+	struct cetd_policy policy;
+	char *message = NULL;
+
+	assert_int_equal(policy_parse(set, "rules", rules, strlen(rules), &message), 0);
+	assert_int_equal(policy_set_finish(set, &message), 0);
+	assert_int_equal(ledger_new(&p.ledger), 0);
+	ledger_set_rules(p.ledger, set);
+	assert_int_equal(storms_new(no_tell, NULL, &p.storms), 0);
+	FOREACH_VM (m, vm) {
+		assert_int_equal(ledger_update(p.ledger, vm, 1, &verdict), 1);
+		if (policy_verdict_is_plain(verdict))
+			continue;
+		policy_verdict_to_kernel(verdict, NULL, &policy);
+		state.generation = policy.generation;
+		state.decision[0][CETD_ACTION_DELAY] = 9;
+		state.decision[1][CETD_ACTION_DELAY] = 8;
+		state.storms[CETD_MODE_ENFORCE][CETD_THEN_FREEZE] = 2;
+		state.buckets[0].storm_ns = SAMPLE_START_NS;
+		assert_int_equal(storms_set_policy(p.storms, vm->identity.key, &policy, true,
+						   &state, SAMPLE_START_NS),
+				 0);
+	}
+	p.context.ledger = p.ledger;
+	p.context.storms = p.storms;
+	p.context.control = &control;
+	return p;
+}
+
+static void policies_done(struct policies *p)
+{
+	ledger_free(p->ledger);
+	storms_free(p->storms);
+}
 
 /* Two VMs: one with counters and a plain name, one quiet, ambiguous, and named by an enemy. */
 static struct model *model_with(const enum cetd_coverage states[_CETD_FACT_MAX])
@@ -93,20 +154,24 @@ static void assert_golden(const char *path, const char *text)
 static void test_text_is_golden(void **state)
 {
 	struct model *m = model_with(all_observed);
-	_cleanup_(freep) char *text = render(m, &full, METRICS_FORMAT_TEXT);
+	struct policies p = policies_of(m);
+	_cleanup_(freep) char *text = render(m, &p.context, METRICS_FORMAT_TEXT);
 
 	(void)state;
 	assert_golden("tests/unit/golden/metrics.txt", text);
+	policies_done(&p);
 	model_free(m);
 }
 
 static void test_openmetrics_is_golden(void **state)
 {
 	struct model *m = model_with(all_observed);
-	_cleanup_(freep) char *text = render(m, &full, METRICS_FORMAT_OPENMETRICS);
+	struct policies p = policies_of(m);
+	_cleanup_(freep) char *text = render(m, &p.context, METRICS_FORMAT_OPENMETRICS);
 
 	(void)state;
 	assert_golden("tests/unit/golden/metrics.openmetrics", text);
+	policies_done(&p);
 	model_free(m);
 }
 

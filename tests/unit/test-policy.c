@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Which rule or override wins for which VM, and what becomes of it on which kernel. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -190,8 +191,8 @@ static void test_overrides_win_until_they_end(void **state _unused_)
 	struct vm vm = web;
 
 	vm.model = m;
-	policy_override_set(&o, &keep, NOW + 10, false);
-	policy_override_set(&o, &monitor, 0, true);
+	policy_override_set(&o, POLICY_RUNTIME, &keep, NOW + 10);
+	policy_override_set(&o, POLICY_PERSISTENT, &monitor, 0);
 	assert_int_equal(policy_override_next_usec(&o), NOW + 10);
 	policy_evaluate(set, &o, &vm, NOW + 9, &v);
 	assert_int_equal(v.values.ibt, CETD_IBT_KEEP);
@@ -205,13 +206,69 @@ static void test_overrides_win_until_they_end(void **state _unused_)
 	assert_int_equal(v.decisions[POLICY_SETTING_IBT].source, POLICY_SOURCE_RULE);
 	assert_int_equal(v.values.mode, CETD_MODE_MONITOR);
 
-	assert_false(policy_override_expire(&o, NOW + 9));
-	assert_true(policy_override_expire(&o, NOW + 10));
+	assert_int_equal(policy_override_expire(&o, NOW + 9), 0);
+	assert_int_equal(policy_override_expire(&o, NOW + 10), 1U << POLICY_RUNTIME);
 	assert_int_equal(policy_override_next_usec(&o), 0);
-	assert_true(policy_override_clear(&o, 1U << POLICY_SETTING_MODE));
-	assert_false(policy_override_clear(&o, 1U << POLICY_SETTING_MODE));
+	assert_int_equal(policy_override_clear(&o, 1U << POLICY_RUNTIME, UINT32_MAX), 0);
+	assert_false(policy_override_is_empty(&o));
+	assert_int_equal(policy_override_clear(&o, UINT32_MAX, 1U << POLICY_SETTING_MODE),
+			 1U << POLICY_PERSISTENT);
+	assert_true(policy_override_is_empty(&o));
 	policy_evaluate(set, &o, &vm, NOW, &v);
 	assert_int_equal(v.values.mode, CETD_MODE_ENFORCE);
+}
+
+/* A runtime override lies over a persistent one, which holds again when the time is over. */
+static void test_runtime_lies_over_persistent(void **state _unused_)
+{
+	_cleanup_(freep) struct model *m = model_of(CETD_GUEST_CET_ON, true);
+	const struct policy_values off = {.sets = 1U << POLICY_SETTING_IBT, .ibt = CETD_IBT_OFF};
+	const struct policy_values keep = {.sets = 1U << POLICY_SETTING_IBT, .ibt = CETD_IBT_KEEP};
+	struct policy_override o = {};
+	struct policy_verdict v;
+	struct vm vm = web;
+
+	vm.model = m;
+	policy_override_set(&o, POLICY_PERSISTENT, &off, NOW + 20);
+	policy_override_set(&o, POLICY_RUNTIME, &keep, NOW + 10);
+	policy_evaluate(NULL, &o, &vm, NOW, &v);
+	assert_int_equal(v.values.ibt, CETD_IBT_KEEP);
+	assert_int_equal(v.decisions[POLICY_SETTING_IBT].until_usec, NOW + 10);
+	policy_evaluate(NULL, &o, &vm, NOW + 10, &v);
+	assert_int_equal(v.values.ibt, CETD_IBT_OFF);
+	assert_int_equal(v.decisions[POLICY_SETTING_IBT].source, POLICY_SOURCE_PERSISTENT);
+	assert_int_equal(v.decisions[POLICY_SETTING_IBT].until_usec, NOW + 20);
+	policy_evaluate(NULL, &o, &vm, NOW + 20, &v);
+	assert_int_equal(v.decisions[POLICY_SETTING_IBT].source, POLICY_SOURCE_DEFAULT);
+
+	/* Clearing one leaves the other. */
+	assert_int_equal(policy_override_clear(&o, 1U << POLICY_RUNTIME, UINT32_MAX),
+			 1U << POLICY_RUNTIME);
+	policy_evaluate(NULL, &o, &vm, NOW, &v);
+	assert_int_equal(v.values.ibt, CETD_IBT_OFF);
+}
+
+static void test_frozen_by_override_only(void **state _unused_)
+{
+	_cleanup_(freep) struct model *m = model_of(CETD_GUEST_CET_ON, false);
+	const struct policy_values frozen = {.sets = 1U << POLICY_FROZEN};
+	struct policy_override o = {};
+	struct policy_verdict v, plain;
+	struct vm vm = web;
+
+	vm.model = m;
+	policy_evaluate(NULL, NULL, &vm, NOW, &plain);
+	assert_false(plain.is_frozen);
+	policy_override_set(&o, POLICY_PERSISTENT, &frozen, NOW + 10);
+	assert_int_equal(policy_override_next_usec(&o), NOW + 10);
+	policy_evaluate(NULL, &o, &vm, NOW + 9, &v);
+	assert_true(v.is_frozen);
+	assert_false(policy_verdict_equal(&v, &plain));
+	/* It is no setting: those are as they would be. */
+	v.is_frozen = false;
+	assert_true(policy_verdict_equal(&v, &plain));
+	policy_evaluate(NULL, &o, &vm, NOW + 10, &v);
+	assert_false(v.is_frozen);
 }
 
 static void test_effects(void **state _unused_)
@@ -340,7 +397,9 @@ static void test_ledger_tells_what_changed(void **state _unused_)
 	const struct policy_values off = {.sets = 1U << POLICY_SETTING_IBT, .ibt = CETD_IBT_OFF};
 	const struct policy_verdict *v;
 	struct vm vm = web;
+	struct policy_override o = {};
 	const char *id = NULL;
+	uint32_t lifetimes;
 	struct ledger *l;
 
 	vm.model = m;
@@ -356,7 +415,8 @@ static void test_ledger_tells_what_changed(void **state _unused_)
 	assert_int_equal(v->values.mode, CETD_MODE_ENFORCE);
 	assert_ptr_equal(ledger_find(l, vm.identity.key), v);
 
-	assert_int_equal(ledger_override(l, UUID, &off, NOW + 5, false), 0);
+	policy_override_set(&o, POLICY_RUNTIME, &off, NOW + 5);
+	assert_int_equal(ledger_set_override(l, UUID, &o), 0);
 	assert_int_equal(ledger_count_overrides(l), 1);
 	assert_int_equal(ledger_next_usec(l), NOW + 5);
 	assert_non_null(ledger_next_override(l, NULL, &id));
@@ -364,18 +424,40 @@ static void test_ledger_tells_what_changed(void **state _unused_)
 	assert_null(ledger_next_override(l, id, &id));
 	assert_int_equal(ledger_update(l, &vm, NOW, &v), 1);
 	assert_int_equal(v->values.ibt, CETD_IBT_OFF);
-	assert_int_equal(ledger_expire(l, NOW + 4), 0);
-	assert_int_equal(ledger_expire(l, NOW + 5), 1);
+	assert_int_equal(ledger_expire(l, NOW + 4, &lifetimes), 0);
+	assert_int_equal(lifetimes, 0);
+	assert_int_equal(ledger_expire(l, NOW + 5, &lifetimes), 1);
+	assert_int_equal(lifetimes, 1U << POLICY_RUNTIME);
 	assert_int_equal(ledger_count_overrides(l), 0);
 	assert_int_equal(ledger_update(l, &vm, NOW + 5, &v), 1);
 	assert_int_equal(v->values.ibt, CETD_IBT_KEEP);
 
-	assert_false(ledger_clear_override(l, UUID, UINT32_MAX));
-	assert_int_equal(ledger_override(l, UUID, &off, 0, true), 0);
-	assert_true(ledger_clear_override(l, UUID, UINT32_MAX));
+	assert_int_equal(ledger_set_override(l, UUID, &o), 0);
+	assert_non_null(ledger_find_override(l, UUID));
+	policy_override_clear(&o, UINT32_MAX, UINT32_MAX);
+	assert_int_equal(ledger_set_override(l, UUID, &o), 0);
 	assert_null(ledger_find_override(l, UUID));
 	ledger_remove(l, vm.identity.key);
 	assert_null(ledger_find(l, vm.identity.key));
+	ledger_free(l);
+}
+
+static void test_overrides_are_bounded(void **state _unused_)
+{
+	const struct policy_values off = {.sets = 1U << POLICY_SETTING_IBT, .ibt = CETD_IBT_OFF};
+	struct policy_override o = {};
+	struct ledger *l;
+	char id[16];
+
+	policy_override_set(&o, POLICY_RUNTIME, &off, 0);
+	assert_int_equal(ledger_new(&l), 0);
+	for (int i = 0; i < LEDGER_OVERRIDES_MAX; i++) {
+		snprintf(id, sizeof(id), "vm-%d", i);
+		assert_int_equal(ledger_set_override(l, id, &o), 0);
+	}
+	assert_int_equal(ledger_set_override(l, "one-more", &o), -E2BIG);
+	assert_null(ledger_find_override(l, "one-more"));
+	assert_int_equal(ledger_set_override(l, "vm-7", &o), 0);
 	ledger_free(l);
 }
 
@@ -387,10 +469,13 @@ int main(void)
 		cmocka_unit_test(test_uses_cet_follows_the_guest),
 		cmocka_unit_test(test_first_match_per_setting),
 		cmocka_unit_test(test_overrides_win_until_they_end),
+		cmocka_unit_test(test_runtime_lies_over_persistent),
+		cmocka_unit_test(test_frozen_by_override_only),
 		cmocka_unit_test(test_effects),
 		cmocka_unit_test(test_advice_names_the_change),
 		cmocka_unit_test(test_kernel_parameters),
 		cmocka_unit_test(test_ledger_tells_what_changed),
+		cmocka_unit_test(test_overrides_are_bounded),
 	};
 
 	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);

@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What `make install` puts on a machine, `make uninstall` takes away, but for what an administrator wrote; and the
+# packages hold what is installed.
+set -u
+cd "$(dirname "$0")/../.."
+# shellcheck source=../lib/checks.sh
+. tests/lib/checks.sh
+root=$work/root
+make() { command make --no-print-directory BUILD="$BUILD" "$@" >"$work/log" 2>&1 || { not_ok "make $1: $(tail -n 2 "$work/log")"; exit 1; }; }
+files() { (cd "$root" && find . ! -type d | sort); }
+
+make install DESTDIR="$root"
+check "make install puts cetd and cetctl there" test -x "$root/usr/sbin/cetd" -a -x "$root/usr/bin/cetctl"
+packaged=$(cat debian/*.install | sed 's/\${env:UNITDIR}/usr\/lib\/systemd\/system/')
+while read -r f; do
+	found=""
+	for p in $packaged; do
+		case ${f#./} in
+		"$p" | "$p"/*) found=1 ;;
+		esac
+	done
+	case $f in ./usr/share/man/*) grep -q "man/.*/${f##*/}\$" debian/*.manpages && found=1 ;; esac
+	[ -n "$found" ] || not_ok "a package holds $f"
+done < <(files)
+ok "every file that is installed was looked for in the packages"
+
+mkdir -p "$root/usr/share/doc/others"
+echo kept >"$root/usr/share/doc/others/file"
+make uninstall DESTDIR="$root"
+equal "make uninstall leaves what others put there" ./usr/share/doc/others/file "$(files)"
+equal "and no directory of cetd" "" "$(cd "$root" && find . -name '*cetd*')"
+
+make install DESTDIR="$root" PREFIX=/usr/local
+match "with another PREFIX the unit starts that cetd" '=/usr/local/sbin/cetd' \
+	"$(grep ^ExecStart= "$root/usr/local/lib/systemd/system/cetd.service")"
+echo '// mine' >>"$root/etc/cetd/cetd.conf"
+make uninstall DESTDIR="$root" PREFIX=/usr/local
+match "an edited configuration stays" '// mine' "$(cat "$root/etc/cetd/cetd.conf")"
+exit $failed
