@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Live tests of what is around VMs: discovery (root, /dev/kvm), machined and systemd (dbus-daemon, with stand-ins).
 
-source_tests := $(addprefix $(BUILD)/tests/,discovery machined scan-ids actor)
+source_tests := $(addprefix $(BUILD)/tests/,discovery machined scan-ids actor journal)
 CHECKS += $(source_tests)
 CHECK_NEEDS += $(source_tests)
 
