@@ -12,6 +12,12 @@ $(source_tests): $(BUILD)/tests/%: $(BUILD)/tests/integration/%.o $(BUILD)/libce
 
 $(BUILD)/tests/machined $(BUILD)/tests/actor: $(BUILD)/tests/integration/private-bus.o
 
+# Not a test, but for some: the lab has no systemd.
+$(BUILD)/tests/fake-systemd: $(BUILD)/tests/integration/fake-systemd.o $(BUILD)/tests/integration/private-bus.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd)
+
 ## check-discovery: real VMs come and go while the daemon's discovery watches (root, /dev/kvm)
 .PHONY: check-discovery
 check-discovery: $(source_tests)
