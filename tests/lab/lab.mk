@@ -45,7 +45,7 @@ $(BUILD)/linux/init: tests/lab/linux/init.S
 
 ## lab: boot kernels on emulated CET hardware and test guests, KVM and cetd there (KERNEL=, TEST=, CPUS=)
 .PHONY: lab
-lab: all lab-guests $(BUILD)/tests/bpf/test-patched $(BUILD)/tests/bpf/pins-layout
+lab: all lab-guests $(BUILD)/tests/bpf/test-patched $(BUILD)/tests/bpf/pins-layout $(BUILD)/tests/fake-systemd
 	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab run
 
 ## lab-bench: what #CP, exits, CET MSRs and moves between CPUs cost, in instructions, on the lab's kernels

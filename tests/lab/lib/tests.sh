@@ -52,7 +52,7 @@ tests_stack() {
 # (TEST='enforce*'): Bochs writes a line a #CP, and its storms are long.
 tests_enforce() {
 	[ "$1" = 1 ] && stack_is_built && kernel_patches | xargs -r grep -ql 'struct kvm_cet_ops' || return 0
-	printf 'enforce\t300\t/lab/tests/enforce\n'
+	printf 'enforce\t400\t/lab/tests/enforce\n'
 }
 
 # tests_patched: the BPF tests that only a kernel with cetd's tracepoints can pass; a skip is a failure there.
