@@ -23,8 +23,7 @@
 _Static_assert(CETD_BUS_RUNTIME == 1U << POLICY_RUNTIME, "flag");
 _Static_assert(CETD_BUS_PERSISTENT == 1U << POLICY_PERSISTENT, "flag");
 
-/* An error of a command, with its message. */
-static int refuse(sd_bus_error *error, int r, const char *message)
+int bus_policy_refuse(sd_bus_error *error, int r, const char *message)
 {
 	static const struct {
 		int error;
@@ -41,19 +40,26 @@ static int refuse(sd_bus_error *error, int r, const char *message)
 	return sd_bus_error_set_errnof(error, r, "%s", message ?: strerror(-r));
 }
 
-/* Who changed what is to be found in the log. */
-static void log_change(sd_bus_message *message, const char *id, const char *what)
+void bus_policy_by(sd_bus_message *message, char *buffer, size_t size)
 {
 	_cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
 	uid_t uid = (uid_t)-1;
 
 	if (sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds) >= 0)
 		sd_bus_creds_get_euid(creds, &uid);
-	log_notice("VM %s: %s, by user %d", id, what, (int)uid);
+	snprintf(buffer, size, "user %d", (int)uid);
 }
 
-/* The flags and the time that every setter's arguments end with. */
-static int read_duration(sd_bus_message *message, struct bus_override *o, sd_bus_error *error)
+/* Who changed what is to be found in the log. */
+static void log_change(sd_bus_message *message, const char *id, const char *what)
+{
+	char by[32];
+
+	bus_policy_by(message, by, sizeof(by));
+	log_notice("VM %s: %s, by %s", id, what, by);
+}
+
+int bus_policy_read_duration(sd_bus_message *message, struct bus_override *o, sd_bus_error *error)
 {
 	uint64_t flags;
 	int r;
@@ -84,7 +90,7 @@ static int parse_settings(const char *text, struct policy_values *ret, sd_bus_er
 					 "settings: more than %d bytes", SETTINGS_MAX_BYTES);
 	r = policy_parse_settings("settings", text, strlen(text), ret, &why);
 	if (r < 0)
-		return refuse(error, r, why);
+		return bus_policy_refuse(error, r, why);
 	if (!ret->sets)
 		return sd_bus_error_set(error, CETD_BUS_ERROR_BAD_POLICY,
 					"settings: nothing is set, valid is at least one of mode, "
@@ -108,7 +114,7 @@ static int set(struct bus *b, sd_bus_message *message, const struct vm *vm,
 		return -ENOMEM;
 	r = b->commands.set_override(b->commands.userdata, vm, override, &why);
 	if (r < 0)
-		return refuse(error, r, why);
+		return bus_policy_refuse(error, r, why);
 	log_change(message, vm->identity.id, what);
 	return sd_bus_reply_method_return(message, NULL);
 }
@@ -126,7 +132,7 @@ static int set_one(struct bus *b, sd_bus_message *message, const struct vm *vm, 
 
 	r = sd_bus_message_read(message, "s", &value);
 	if (r >= 0)
-		r = read_duration(message, &override, error);
+		r = bus_policy_read_duration(message, &override, error);
 	if (r < 0)
 		return r;
 	if (is_json) {
@@ -175,7 +181,7 @@ static int run_set(struct bus *b, sd_bus_message *message, const struct vm *vm, 
 
 	r = sd_bus_message_read(message, "s", &text);
 	if (r >= 0)
-		r = read_duration(message, &override, error);
+		r = bus_policy_read_duration(message, &override, error);
 	if (r >= 0)
 		r = parse_settings(text, &override.values, error);
 	return r < 0 ? r : set(b, message, vm, &override, error);
@@ -230,7 +236,7 @@ static int clear(struct bus *b, sd_bus_message *message, const char *id, sd_bus_
 		return r;
 	r = b->commands.clear_override(b->commands.userdata, id, lifetimes, settings, &why);
 	if (r < 0)
-		return refuse(error, r, why);
+		return bus_policy_refuse(error, r, why);
 	log_change(message, id, "overrides cleared");
 	return sd_bus_reply_method_return(message, NULL);
 }
@@ -277,7 +283,7 @@ static int run_check(struct bus *b _unused_, sd_bus_message *message,
 	if (r >= 0)
 		r = policy_set_finish(rules, &why);
 	if (r < 0)
-		return refuse(error, r, why);
+		return bus_policy_refuse(error, r, why);
 	return sd_bus_reply_method_return(message, "t", (uint64_t)rules->n_rules);
 }
 
@@ -298,11 +304,20 @@ VM_METHOD(bus_policy_set_rate_limit, run_set_rate_limit)
 VM_METHOD(bus_policy_set, run_set)
 VM_METHOD(bus_policy_clear, run_clear)
 
+/* Who decides is told which VM it is about, if that runs. */
 METHOD(bus_policy_clear_by_name)
 {
 	static const struct guarded_method method = {AUTHORIZE_MANAGE, SET_WHAT, run_clear_by_name};
+	const struct vm *vm = NULL;
+	struct bus *b = userdata;
+	const char *text;
+	int r;
 
-	return authorize(userdata, message, NULL, &method, error);
+	r = sd_bus_message_read(message, "s", &text);
+	if (r < 0)
+		return r;
+	model_find(b->model, text, &vm);
+	return authorize(b, message, vm, &method, error);
 }
 
 /* It takes the daemon's time, and `cetctl policy check` needs no daemon. */

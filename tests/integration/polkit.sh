@@ -71,9 +71,17 @@ methods=(
 	"inspect|manager|GetTopRIPs|s $vm"
 	"inspect|manager|MonitorByFileDescriptor|s $vm"
 	"manage|manager|Reload|"
+	"manage|manager|CheckPolicy|ss x {}"
+	"manage|manager|ClearOverride|sast $vm 0 3"
+	"manage|vm|SetMode|stt monitor 1 0"
+	"manage|vm|SetIBT|stt keep 1 0"
+	"manage|vm|SetRateLimit|stt [] 1 0"
+	"manage|vm|SetPolicy|stt {} 1 0"
+	"enforce|vm|Freeze|tt 1 0"
+	"enforce|vm|Thaw|"
 )
 # Those that anyone may call; with the guarded ones these are all there are.
-open="ListVMs GetVM GetVMByPID Describe DumpByFileDescriptor Metrics"
+open="ListVMs GetVM GetVMByPID Describe DumpByFileDescriptor GetPolicy Metrics"
 
 # A METHOD-LINE as busctl's arguments: path, interface, method, signature and values.
 call_of() {
