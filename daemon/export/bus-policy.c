@@ -31,7 +31,7 @@ int bus_policy_refuse(sd_bus_error *error, int r, const char *message)
 	} names[] = {
 		{EINVAL, SD_BUS_ERROR_INVALID_ARGS},  {EOPNOTSUPP, SD_BUS_ERROR_NOT_SUPPORTED},
 		{E2BIG, CETD_BUS_ERROR_LIMIT},	      {ENOENT, CETD_BUS_ERROR_NO_SUCH_OVERRIDE},
-		{EBADMSG, CETD_BUS_ERROR_BAD_POLICY},
+		{EBADMSG, CETD_BUS_ERROR_BAD_POLICY}, {EBUSY, CETD_BUS_ERROR_CANNOT_ACT},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names) && message; i++)
@@ -40,23 +40,10 @@ int bus_policy_refuse(sd_bus_error *error, int r, const char *message)
 	return sd_bus_error_set_errnof(error, r, "%s", message ?: strerror(-r));
 }
 
-void bus_policy_by(sd_bus_message *message, char *buffer, size_t size)
-{
-	_cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-	uid_t uid = (uid_t)-1;
-
-	if (sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds) >= 0)
-		sd_bus_creds_get_euid(creds, &uid);
-	snprintf(buffer, size, "user %d", (int)uid);
-}
-
 /* Who changed what is to be found in the log. */
-static void log_change(sd_bus_message *message, const char *id, const char *what)
+static void log_change(const struct bus *b, const char *id, const char *what)
 {
-	char by[32];
-
-	bus_policy_by(message, by, sizeof(by));
-	log_notice("VM %s: %s, by %s", id, what, by);
+	log_notice("VM %s: %s, by user %u", id, what, b->caller_uid);
 }
 
 int bus_policy_read_duration(sd_bus_message *message, struct bus_override *o, sd_bus_error *error)
@@ -115,7 +102,7 @@ static int set(struct bus *b, sd_bus_message *message, const struct vm *vm,
 	r = b->commands.set_override(b->commands.userdata, vm, override, &why);
 	if (r < 0)
 		return bus_policy_refuse(error, r, why);
-	log_change(message, vm->identity.id, what);
+	log_change(b, vm->identity.id, what);
 	return sd_bus_reply_method_return(message, NULL);
 }
 
@@ -237,7 +224,7 @@ static int clear(struct bus *b, sd_bus_message *message, const char *id, sd_bus_
 	r = b->commands.clear_override(b->commands.userdata, id, lifetimes, settings, &why);
 	if (r < 0)
 		return bus_policy_refuse(error, r, why);
-	log_change(message, id, "overrides cleared");
+	log_change(b, id, "overrides cleared");
 	return sd_bus_reply_method_return(message, NULL);
 }
 

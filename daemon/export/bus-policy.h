@@ -10,9 +10,6 @@ int bus_policy_refuse(sd_bus_error *error, int r, const char *message);
 /* The flags and the time that the arguments of what sets something end with. */
 int bus_policy_read_duration(sd_bus_message *message, struct bus_override *o, sd_bus_error *error);
 
-/* "user N", for the log. */
-void bus_policy_by(sd_bus_message *message, char *buffer, size_t size);
-
 /* Methods of org.cetd1.VM. */
 int bus_policy_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *error);
 int bus_policy_set_ibt(sd_bus_message *message, void *userdata, sd_bus_error *error);
