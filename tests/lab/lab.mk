@@ -34,7 +34,7 @@ $(BUILD)/guest/%.bin: tests/lab/guest/%.S tests/lab/guest/guest.ld
 
 ## lab: boot kernels on emulated CET hardware and test guests, KVM and cetd there (KERNEL=, TEST=, CPUS=)
 .PHONY: lab
-lab: all lab-guests $(BUILD)/tests/bpf/test-patched
+lab: all lab-guests $(BUILD)/tests/bpf/test-patched $(BUILD)/tests/bpf/pins-layout
 	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab run
 
 ## lab-bench: what #CP, exits, CET MSRs and moves between CPUs cost, in instructions, on the lab's kernels

@@ -46,6 +46,11 @@ check_runbook() {
 		END { if (n != m) print n " alerts, " m " links" }' "${rules[@]}")"
 	nothing "each entry says what it means and what to do" "$(awk '/^## / { if (name && !(means && act)) print name; name = $2; means = act = 0 }
 		/^\*\*Means\./ { means = 1 } /^\*\*Do\./ { act = 1 } END { if (!(means && act)) print name }' $dir/runbook.md)"
+	nothing "it names verbs and settings that there are" "$(
+		comm -23 <(grep -ohE '(`|^)cetctl (-H [A-Za-z@]+ )?[a-z]+' $dir/runbook.md $dir/README.md | awk '{ print $NF }' | sort -u) \
+			<("$BUILD/cetctl" help | awk '/^Verbs:/ { on = 1; next } /^$/ { on = 0 } on { print $1 }' | sort)
+		grep -oE '`[a-z]+_[a-z_]+`' $dir/runbook.md | tr -d '`' | grep -vE '^(cetd|process|program|ring|vms|history|near|far|next)_|^cp_rate|^quiet_ms|_configs$' | sort -u |
+			grep -vxFf <("$BUILD/cetd" --help-config | awk '{ print $1 }'))"
 }
 
 check_names() {
