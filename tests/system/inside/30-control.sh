@@ -10,11 +10,11 @@ echo '{ "max_vms": "many" }' >/etc/cetd/cetd.conf
 systemctl reload cetd.service
 check "a reload of a bad configuration says where" wait_for 5 eval 'messages | grep -q "/etc/cetd/cetd.conf:1: max_vms"'
 check "and leaves cetd running" wait_for 5 answers
-echo '{ "metrics": { "listen": "unix:/run/cetd-metrics" } }' >/etc/cetd/cetd.conf
+echo '{ "scan_interval_sec": 30 }' >/etc/cetd/cetd.conf
 cp /usr/share/doc/cetd/policy-example.json* /etc/cetd/policy.d/
 gunzip -f /etc/cetd/policy.d/*.gz 2>/dev/null
 check "systemctl reload takes up a good one" systemctl reload cetd.service
-check "its policies as well" wait_for 5 eval 'cetctl policy show --json | grep -q storms'
+check "its policies as well" wait_for 5 eval 'cetctl policy show --json | grep -q rest'
 equal "in the same process" "$pid" "$(main_pid)"
 
 # Killed
