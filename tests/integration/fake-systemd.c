@@ -1,80 +1,62 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A stand-in for machined and systemd on the bus of a test: each process is a machine of the name given, in the unit
- * machine-PID.scope; orders are printed, and refused while the file given exists. fake-systemd NAME FILE
+ * A stand-in for systemd on the system bus that really freezes, thaws and kills, by the files of cgroup v2. Units
+ * are cgroups of system.slice. For where PID 1 is another.
  */
 #include <errno.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
+
+#include <systemd/sd-bus.h>
 
 #include "private-bus.h"
 #include "util/macro.h"
 
-#define MACHINE "/org/freedesktop/machine1/machine/p"
-
-static const char *name, *refusing;
-
-static int reply_path(sd_bus_message *m)
+static int write_file(const char *unit, const char *file, const char *value)
 {
-	char path[64];
-	uint32_t pid;
-	int r = sd_bus_message_read(m, "u", &pid);
+	_cleanup_(closep) int fd = -1;
+	char path[256];
 
-	snprintf(path, sizeof(path), MACHINE "%u", pid);
-	return r < 0 ? r : sd_bus_reply_method_return(m, "o", path);
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/system.slice/%s/%s", unit, file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd < 0 || write(fd, value, strlen(value)) < 0 ? -errno : 0;
 }
 
-static int reply_machine(sd_bus_message *m)
+static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	uint32_t pid = (uint32_t)atoi(sd_bus_message_get_path(m) + strlen(MACHINE));
-	char unit[64];
+	static const struct {
+		const char *method, *file, *value;
+	} methods[] = {
+		{"FreezeUnit", "cgroup.freeze", "1"},
+		{"ThawUnit", "cgroup.freeze", "0"},
+		{"StopUnit", "cgroup.kill", "1"},
+		{"KillUnit", "cgroup.kill", "1"},
+	};
+	const char *unit;
 	int r;
 
-	snprintf(unit, sizeof(unit), "machine-%u.scope", pid);
-	r = sd_bus_message_new_method_return(m, &reply);
-	if (r >= 0)
-		r = sd_bus_message_append(reply, "a{sv}", 4, "Name", "s", name, "Class", "s", "vm",
-					  "Leader", "u", pid, "Unit", "s", unit);
-	return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
-}
-
-static int on_order(sd_bus_message *m, sd_bus_error *error)
-{
-	const char *unit;
-	int r = sd_bus_message_read(m, "s", &unit);
-
-	if (r < 0)
-		return r;
-	if (access(refusing, F_OK) == 0)
-		return sd_bus_error_setf(error, "org.freedesktop.systemd1.UnitBusy",
-					 "Unit %s does not want to", unit);
-	printf("%s %s\n", sd_bus_message_get_member(m), unit);
-	fflush(stdout);
-	return sd_bus_reply_method_return(m, NULL);
-}
-
-static int on_call(sd_bus_message *m, void *userdata _unused_, sd_bus_error *error)
-{
-	if (sd_bus_message_is_method_call(m, "org.freedesktop.machine1.Manager", "GetMachineByPID"))
-		return reply_path(m);
-	if (sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", "GetAll") &&
-	    !strncmp(sd_bus_message_get_path(m), MACHINE, strlen(MACHINE)))
-		return reply_machine(m);
-	if (sd_bus_message_is_method_call(m, "org.freedesktop.systemd1.Manager", NULL))
-		return on_order(m, error);
+	(void)userdata;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		if (!sd_bus_message_is_method_call(m, "org.freedesktop.systemd1.Manager",
+						   methods[i].method))
+			continue;
+		r = sd_bus_message_read(m, "s", &unit);
+		if (r >= 0)
+			r = write_file(unit, methods[i].file, methods[i].value);
+		printf("%s %s: %s\n", methods[i].method, unit, r < 0 ? strerror(-r) : "done");
+		fflush(stdout);
+		if (!sd_bus_message_get_expect_reply(m))
+			return 1;
+		return r < 0 ? sd_bus_reply_method_errnof(m, r, "Failed: %m")
+			     : sd_bus_reply_method_return(m, NULL);
+	}
+	(void)error;
 	return 0;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-	static const char *const names[] = {"org.freedesktop.machine1", "org.freedesktop.systemd1",
-					    NULL};
+	static const char *const names[] = {"org.freedesktop.systemd1", NULL};
 
-	if (argc != 3)
-		return 2;
-	name = argv[1];
-	refusing = argv[2];
 	return private_bus_serve(names, on_call);
 }

@@ -39,7 +39,7 @@ equal "and not said to be" "b false" "$(frozen)"
 check "which is logged, with who asked" grep -q "freeze, asked for by user 0, was refused or failed" "$work/cetd.log"
 stop_daemon
 
-start "$work/orders" "$BUILD/tests/fake-systemd" web-1 "$work/refuse"
+start "$work/orders" "$BUILD/tests/fake-machine" web-1 "$work/refuse"
 wait_for 10 eval 'bus list | grep -q "^org.freedesktop.systemd1 .*fake"' || not_ok "the stand-in starts"
 unit=machine-$vm_pid.scope
 start_cetd --dry-run

@@ -3,9 +3,9 @@
 INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh freeze.sh notify.sh overrides.sh pins.sh policy.sh \
 	polkit.sh replay.sh signals.sh)
 CHECKS += $(INTEGRATION) tests/integration/store-crash.sh
-CHECK_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,fake-systemd inject kill-at notify-socket polkit-agent)
+CHECK_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,fake-machine inject kill-at notify-socket polkit-agent)
 SANITIZED_CHECKS += $(INTEGRATION)
-SANITIZED_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,fake-systemd inject notify-socket polkit-agent)
+SANITIZED_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,fake-machine inject notify-socket polkit-agent)
 
 $(BUILD)/tests/inject: $(BUILD)/tests/integration/inject.o $(BUILD)/tests/bpf/guest.o $(BUILD)/daemon/util/names.o
 	$(call say,LD,$@)
@@ -28,7 +28,7 @@ $(BUILD)/tests/polkit-agent: $(BUILD)/tests/integration/polkit-agent.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd)
 
-$(BUILD)/tests/fake-systemd: $(BUILD)/tests/integration/fake-systemd.o $(BUILD)/tests/integration/private-bus.o
+$(BUILD)/tests/fake-machine: $(BUILD)/tests/integration/fake-machine.o $(BUILD)/tests/integration/private-bus.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd)
