@@ -5,11 +5,9 @@
 #include "columns.h"
 #include "doc.h"
 
-#define CP(kind, title)                                                          \
-	{                                                                        \
-		kind, title, "control_protection." kind, COLUMN_ALERT, false, 0, \
-			"hardware #CP of the kind " kind                         \
-	}
+#define CP(kind, title)                                               \
+	{kind,	title, "control_protection." kind,	COLUMN_ALERT, \
+	 false, 0,     "hardware #CP of the kind " kind}
 
 const struct column vm_columns[] = {
 	{"name", "NAME", "name", COLUMN_TEXT, true, 0.3, "name for people"},
