@@ -8,7 +8,8 @@ SYSCONFDIR ?= /etc
 SBINDIR ?= $(PREFIX)/sbin
 BINDIR ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share
-UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSTEMDDIR ?= $(PREFIX)/lib/systemd
+UNITDIR ?= $(SYSTEMDDIR)/system
 DESTDIR ?=
 V ?= 0
 Q := $(if $(filter 0,$(V)),@)
@@ -27,7 +28,7 @@ SANITIZE ?=
 # Looked up when used: `make deps` may have to install pkg-config first.
 pkg_cflags = $(shell pkg-config --cflags libsystemd json-c libmicrohttpd smartcols libbpf)
 libs = $(shell pkg-config --libs $(1))
-DAEMON_LIBS := libsystemd json-c libmicrohttpd libbpf libelf zlib
+DAEMON_LIBS := libcap-ng libsystemd json-c libmicrohttpd libbpf libelf zlib
 WARN := -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wstrict-prototypes -Wformat=2
 WERROR := $(if $(CI),-Werror)
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
@@ -144,7 +145,7 @@ demo: all lab-guests
 ## format: run clang-format over the C code
 .PHONY: format
 format:
-	$(Q)git ls-files '*.[ch]' ':!tests/lab/guest' | xargs clang-format -i
+	$(Q)git ls-files '*.[ch]' ':!tests/lab/guest' ':!kernel-patches' | xargs clang-format-19 -i
 
 ## install: DESTDIR=, PREFIX=/usr, SYSCONFDIR=/etc
 .PHONY: install
@@ -156,6 +157,14 @@ install: all
 	install -Dm644 systemd/policy-example.json $(DESTDIR)$(DATADIR)/doc/cetd/policy-example.json
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's,/usr/sbin/,$(SBINDIR)/,' systemd/cetd.service >$(DESTDIR)$(UNITDIR)/cetd.service
+	install -Dm644 systemd/cetd-metrics.socket $(DESTDIR)$(UNITDIR)/cetd-metrics.socket
+	install -Dm755 systemd/cetd-generator $(DESTDIR)$(SYSTEMDDIR)/system-generators/cetd-generator
+	install -Dm644 systemd/cetd.catalog $(DESTDIR)$(SYSTEMDDIR)/catalog/cetd.catalog
+	install -Dm644 systemd/cetd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/cetd.conf
+	install -Dm644 systemd/cetd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/cetd.conf
+	install -Dm644 systemd/cetd.rules $(DESTDIR)$(DATADIR)/polkit-1/rules.d/50-cetd.rules
+	install -d $(DESTDIR)$(SYSCONFDIR)/apparmor.d
+	sed 's,/usr/sbin/cetd,$(SBINDIR)/cetd,' systemd/cetd.apparmor >$(DESTDIR)$(SYSCONFDIR)/apparmor.d/usr.sbin.cetd
 	install -Dm644 systemd/org.cetd1.conf $(DESTDIR)$(DATADIR)/dbus-1/system.d/org.cetd1.conf
 	install -Dm644 systemd/org.cetd1.service \
 		$(DESTDIR)$(DATADIR)/dbus-1/system-services/org.cetd1.service

@@ -4,18 +4,21 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/utsname.h>
+#include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "cetd/bus.h"
 #include "cetd/names.h"
 
 #include "alarm.h"
 #include "cetd.h"
+#include "privileges.h"
 #include "release.h"
 #include "source/recording.h"
 #include "util/log.h"
+#include "watchdog.h"
 
 static int on_message(void *userdata, const struct cetd_message *message)
 {
@@ -108,6 +111,8 @@ static void on_settled(void *userdata)
 {
 	struct cetd *c = userdata;
 
+	if (c->enforcement)
+		enforcement_refresh(c->enforcement);
 	if (c->bus)
 		bus_settled(c->bus);
 }
@@ -160,11 +165,13 @@ static int on_sighup(sd_event_source *s _unused_, const struct signalfd_siginfo 
 {
 	_cleanup_(freep) char *message = NULL;
 	uint64_t now = 0;
+	int r;
 
 	sd_event_now(((struct cetd *)userdata)->event, CLOCK_MONOTONIC, &now);
 	sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now);
-	cmd_reload(userdata, &message);
-	sd_notify(false, "READY=1");
+	r = cmd_reload(userdata, &message);
+	sd_notifyf(false, "READY=1\nSTATUS=%s",
+		   r < 0 ? "Watching; the last reload was refused, see the log" : "Watching");
 	return 0;
 }
 
@@ -198,7 +205,7 @@ static int make_loop(struct cetd *c)
 	if (r >= 0)
 		r = sd_event_add_signal(c->event, NULL, SIGHUP, on_sighup, c);
 	if (r >= 0)
-		r = sd_event_set_watchdog(c->event, true);
+		r = watchdog_start(c->event);
 	return r < 0 ? log_error_errno(r, "Failed to set up the event loop: %m") : 0;
 }
 
@@ -253,6 +260,10 @@ static enum cetd_exit start_export(struct cetd *c)
 	}
 	if (sd_listen_fds(true) > 0)
 		fd = SD_LISTEN_FDS_START;
+	if (c->options.metrics && strcmp(c->settings.metrics_listen, CETD_METRICS_DEFAULT))
+		log_notice("metrics.listen in %s has no effect: the command line and, under "
+			   "systemd, cetd-metrics.socket say where metrics are",
+			   c->config_path ?: "the configuration");
 	r = start_http(c, &c->settings, fd, &c->http);
 	if (r < 0)
 		return CETD_EXIT_CONFIG;
@@ -379,6 +390,9 @@ static enum cetd_exit start(struct cetd *c)
 	if (code != CETD_EXIT_OK)
 		return code;
 	code = c->options.replay ? start_replay(c) : start_live(c);
+	/* Programs are loaded later only where a policy may yet want the hook; the BTF of a module is read for it. */
+	privileges_drop(enforcement_may_load(c->enforcement) &&
+			access("/sys/module/kvm/initstate", F_OK) == 0);
 	if (code != CETD_EXIT_OK || !c->bus)
 		return code;
 	r = bus_claim(c->bus);

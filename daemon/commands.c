@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cetd/message-ids.h"
+
 #include "cetd.h"
 #include "export/landing.h"
 #include "export/listen.h"
@@ -157,6 +159,16 @@ static void tell_restart_needed(const struct settings *old, const struct setting
 			   next->samples_per_second);
 }
 
+static void log_refused(const char *why)
+{
+	char reason[1024];
+	const char *const fields[] = {reason, NULL};
+
+	snprintf(reason, sizeof(reason), "CETD_REASON=%s", why);
+	log_event(LOG_ERR, CETD_LOG_POLICY_REFUSED, fields,
+		  "Failed to reload, the old configuration stays in force: %s", why);
+}
+
 int cmd_reload(void *userdata, char **ret_message)
 {
 	struct cetd *c = userdata;
@@ -176,8 +188,7 @@ int cmd_reload(void *userdata, char **ret_message)
 		if (!*ret_message && asprintf(ret_message, "%s: %s",
 					      c->config_path ?: "the defaults", strerror(-r)) < 0)
 			*ret_message = NULL;
-		log_error("Failed to reload, the old configuration stays in force: %s",
-			  *ret_message ?: strerror(-r));
+		log_refused(*ret_message ?: strerror(-r));
 		settings_done(&next);
 		return r;
 	}

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* From policy files and VMs to verdicts. */
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
 
+#include "cetd/message-ids.h"
 #include "cetd/names.h"
 
 #include "governor.h"
@@ -133,13 +135,23 @@ int governor_read(const char *dir, struct policy_set **ret, char **ret_message)
 	return r;
 }
 
+static void log_loaded(const struct policy_set *set, const char *dir)
+{
+	char rules[40], where[PATH_MAX + 32];
+	const char *const fields[] = {rules, where, NULL};
+
+	snprintf(rules, sizeof(rules), "CETD_RULES=%zu", set->n_rules);
+	snprintf(where, sizeof(where), "CETD_POLICY_DIR=%s", dir);
+	log_event(LOG_INFO, CETD_LOG_POLICY_LOADED, fields,
+		  "%zu rules in %zu files of %s are in force", set->n_rules, set->n_files, dir);
+}
+
 void governor_set_rules(struct governor *g, const char *dir, struct policy_set *set)
 {
 	const struct policy_set *old = ledger_get_rules(g->ledger);
 
 	if (set && (set->n_rules || (old && old->n_rules)))
-		log_info("%zu rules in %zu files of %s are in force", set->n_rules, set->n_files,
-			 dir);
+		log_loaded(set, dir);
 	ledger_set_rules(g->ledger, set);
 	governor_evaluate(g);
 }
@@ -190,6 +202,16 @@ static int fail(int error, char **ret_message, const char *format, ...)
 	return error;
 }
 
+static void log_damaged(const char *why)
+{
+	char reason[1024];
+	const char *const fields[] = {reason, NULL};
+
+	snprintf(reason, sizeof(reason), "CETD_REASON=%s", why);
+	log_event(LOG_ERR, CETD_LOG_STORE_DAMAGED, fields,
+		  "The stored overrides are damaged, none is in force: %s", why);
+}
+
 static void forget_store(struct governor *g, const char *why)
 {
 	g->store_dir = (free(g->store_dir), NULL);
@@ -207,8 +229,7 @@ void governor_open_store(struct governor *g, const char *dir)
 	g->store_dir = strdup(dir);
 	r = g->store_dir ? policy_store_read(dir, g->ledger, now_usec(), &message) : -ENOMEM;
 	if (r == -EBADMSG) {
-		log_error("The stored overrides are damaged, none is in force: %s",
-			  message ?: strerror(-r));
+		log_damaged(message ?: strerror(-r));
 		r = policy_store_set_aside(dir, now_usec(), &path);
 		if (r >= 0)
 			log_error("They are kept as %s", path);

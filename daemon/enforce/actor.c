@@ -30,14 +30,8 @@ struct call {
 	const char *word;
 };
 
-#define TO_SYSTEMD(...)                                                               \
-	{                                                                             \
-		SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD ".Manager", __VA_ARGS__ \
-	}
-#define TO_MACHINED(...)                                                                \
-	{                                                                               \
-		MACHINED, "/org/freedesktop/machine1", MACHINED ".Manager", __VA_ARGS__ \
-	}
+#define TO_SYSTEMD(...) {SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD ".Manager", __VA_ARGS__}
+#define TO_MACHINED(...) {MACHINED, "/org/freedesktop/machine1", MACHINED ".Manager", __VA_ARGS__}
 
 /* On a unit, and on a machine. To stop it keeps it from being started anew; to kill it then ends at once what is
  * frozen or does not heed SIGTERM. */

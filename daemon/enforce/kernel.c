@@ -132,6 +132,7 @@ static struct enforcer *kernel_free(struct enforcer *e)
 
 static const struct enforcer_ops kernel_ops = {
 	.name = "kernel",
+	.needs_vm_id = true,
 	.apply = kernel_apply,
 	.get_policy = kernel_get_policy,
 	.get_state = kernel_get_state,
@@ -253,35 +254,58 @@ static struct layout kernel_layout(void)
 	return l;
 }
 
+/* The maps of another version mean something else: what is in force ends with them, and is put in force anew as
+ * VMs are judged. */
+static int kernel_take_over_as(struct kernel *k, const struct enforce_params *params,
+			       const struct layout *wanted, enum layout_verdict verdict)
+{
+	_cleanup_(closep) int link = -1;
+	int r;
+
+	switch (verdict) {
+	case LAYOUT_SAME:
+		link = layout_get_link(params->pin_dir);
+		r = link < 0 ? link : kernel_load(k, params, true, true);
+		if (r >= 0)
+			log_notice("Went on with the policies pinned in %s", params->pin_dir);
+		return r;
+	case LAYOUT_OTHER_PROGRAMS:
+		r = kernel_replace(k, params);
+		if (r >= 0)
+			r = layout_write(params->pin_dir, wanted);
+		if (r >= 0)
+			log_notice("The policies pinned in %s go on with this version's programs",
+				   params->pin_dir);
+		return r;
+	case LAYOUT_OLDER:
+	case LAYOUT_NEWER:
+	case _LAYOUT_VERDICT_MAX:
+		break;
+	}
+	return -EBADMSG;
+}
+
 /* 1: what was pinned goes on, and is as it should be; 0: there is nothing. */
 static int kernel_take_over(struct kernel *k, const struct enforce_params *params)
 {
 	struct layout found, wanted = kernel_layout();
+	enum layout_verdict verdict;
 	int r;
 
 	r = layout_read(params->pin_dir, &found);
 	if (r == -ENOENT)
 		return 0;
-	if (r < 0 || found.version != wanted.version) {
+	verdict = layout_compare(&found, &wanted);
+	if (r >= 0 && (verdict == LAYOUT_OLDER || verdict == LAYOUT_NEWER)) {
 		log_notice(
-			"Policies pinned in %s are another version's: they end, and are made anew",
-			params->pin_dir);
+			"Policies pinned in %s have layout %u, of %s cetd; this one has %u: they "
+			"end, and are made anew",
+			params->pin_dir, found.version,
+			verdict == LAYOUT_OLDER ? "an older" : "a newer", wanted.version);
 		return 0;
 	}
-	if (found.object == wanted.object) {
-		_cleanup_(closep) int link = layout_get_link(params->pin_dir);
-
-		r = link < 0 ? link : kernel_load(k, params, true, true);
-		if (r >= 0)
-			log_notice("Went on with the policies pinned in %s", params->pin_dir);
-	} else {
-		r = kernel_replace(k, params);
-		if (r >= 0)
-			r = layout_write(params->pin_dir, &wanted);
-		if (r >= 0)
-			log_notice("The policies pinned in %s go on with this version's programs",
-				   params->pin_dir);
-	}
+	if (r >= 0)
+		r = kernel_take_over_as(k, params, &wanted, verdict);
 	if (r >= 0)
 		return 1;
 	log_warning_errno(r, "Policies pinned in %s cannot be used, they end and are made anew: %m",

@@ -9,6 +9,13 @@
 #include "util/bpffs.h"
 #include "util/macro.h"
 
+enum layout_verdict layout_compare(const struct layout *found, const struct layout *wanted)
+{
+	if (found->version != wanted->version)
+		return found->version < wanted->version ? LAYOUT_OLDER : LAYOUT_NEWER;
+	return found->object == wanted->object ? LAYOUT_SAME : LAYOUT_OTHER_PROGRAMS;
+}
+
 /* FNV-1a, 64 bits. */
 uint64_t layout_object_id(const void *object, size_t size)
 {

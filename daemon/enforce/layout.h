@@ -14,6 +14,17 @@ struct layout {
 	uint64_t object; /* tells programs with other instructions apart */
 };
 
+/* What is to become of what is found, where something else may be wanted. */
+enum layout_verdict {
+	LAYOUT_SAME,	       /* it goes on */
+	LAYOUT_OTHER_PROGRAMS, /* its maps go on under other programs */
+	LAYOUT_OLDER,	       /* its maps mean something else */
+	LAYOUT_NEWER,	       /* likewise */
+	_LAYOUT_VERDICT_MAX,
+};
+
+enum layout_verdict layout_compare(const struct layout *found, const struct layout *wanted);
+
 uint64_t layout_object_id(const void *object, size_t size);
 
 /* -ENOENT: nothing is pinned; -EBADMSG: something else is. */

@@ -142,6 +142,7 @@ static int conclude(struct request *q, enum answer answer, sd_bus_error *error)
 				"whether the caller may %s",
 				q->vm_id, method->what);
 	}
+	q->bus->caller_uid = q->uid;
 	/* The handler may have read which VM it is about. */
 	r = sd_bus_message_rewind(q->message, true);
 	return r < 0 ? r : run(q->bus, q->message, vm, error);
@@ -279,11 +280,11 @@ static int on_user(sd_bus_message *m, void *userdata, sd_bus_error *error _unuse
 		settle(q, ANSWER_UNKNOWN);
 		return 0;
 	}
+	q->uid = uid;
 	if (uid == 0 || uid == geteuid()) {
 		settle(q, ANSWER_GRANTED);
 		return 0;
 	}
-	q->uid = uid;
 	if (count_user(q->bus->authorizer, uid) > AUTHORIZE_MAX_USER) {
 		sd_bus_reply_method_errorf(q->message, CETD_BUS_ERROR_LIMIT,
 					   "%d calls of user %u wait to be authorized already",

@@ -32,6 +32,7 @@ struct bus {
 	uint64_t signalled_lost[_CETD_LOST_MAX];
 	uint32_t signalled_map_entries;
 	struct authorizer *authorizer;
+	uint32_t caller_uid; /* of the guarded method that runs */
 	struct monitor *monitors;
 	unsigned int n_monitors;
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a reload of policies costs: a rule a VM in one file, by UUID, by name or by pattern, read from disk and
- * evaluated for every VM. Usage: policy [VMS] [ROUNDS]. Fails where the median is above 100 ms of CPU time.
+ * What a reload of policies costs: a rule a VM in one file, by UUID, by name, by pattern or by one that begins with
+ * a star, read from disk and evaluated for every VM. Usage: policy [VMS] [ROUNDS]. Fails where the median of any but
+ * the last is above 100 ms of CPU time.
  */
 #include <err.h>
 #include <string.h>
@@ -40,7 +41,7 @@ static void write_rules(const char *path, unsigned int n, const char *how)
 		else if (!strcmp(how, "name"))
 			fprintf(f, "\"name\": \"vm-%u.example\"", i);
 		else
-			fprintf(f, "\"name\": \"vm-%u.*\"", i);
+			fprintf(f, "\"name\": \"%svm-%u.*\"", strcmp(how, "pattern") ? "*" : "", i);
 		fprintf(f,
 			"}, \"mode\": \"enforce\", \"cp_rate\": {\"limit\": %u, \"then\": "
 			"\"throttle\", \"max_delay_ms\": 100}}%s\n",
@@ -106,7 +107,7 @@ static int compare(const void *a, const void *b)
 
 int main(int argc, char *argv[])
 {
-	static const char *const hows[] = {"uuid", "name", "pattern"};
+	static const char *const hows[] = {"uuid", "name", "pattern", "any"};
 	unsigned int n = argc > 1 ? (unsigned int)atoi(argv[1]) : 4096;
 	unsigned int rounds = argc > 2 ? (unsigned int)atoi(argv[2]) : 11;
 	char dir[] = "/tmp/cetd-bench-policy.XXXXXX", path[64];
@@ -134,8 +135,8 @@ int main(int argc, char *argv[])
 		printf("by %-8s read %5.1f ms, evaluate %6.1f ms, together %6.1f ms of CPU "
 		       "(%.1f ms by the clock)\n",
 		       hows[h], median.read, median.evaluate, median.total, median.wall);
-		/* A pattern for each VM is 16 million matches: shown, not promised. */
-		if (h < 2 && median.total > LIMIT_MS)
+		/* Patterns that begin with anything are 16 million matches: shown, not promised. */
+		if (h < 3 && median.total > LIMIT_MS)
 			failed = 1;
 		ledger_free(l);
 		free(vms);

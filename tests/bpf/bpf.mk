@@ -30,6 +30,11 @@ $(bpf_test_bin): $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/libcetd.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(call libs,cmocka libsystemd json-c libbpf libelf zlib)
 
+$(BUILD)/tests/bpf/pins-layout: $(BUILD)/tests/bpf/pins-layout.o $(BUILD)/libcetd.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libbpf libelf zlib)
+
 ## check-bpf: test the BPF programs on this kernel with real guests (root, /dev/kvm)
 .PHONY: check-bpf
 check-bpf: $(bpf_test_bin) lab-guests

@@ -34,7 +34,7 @@ static struct shared {
 	unsigned int n_calls;
 	char machine_class[16], machine_unit[64]; /* "": there is no machine */
 	uint32_t machine_leader;
-} * shared;
+} *shared;
 
 static struct {
 	int error;

@@ -83,6 +83,10 @@ tables() {
 	equal "list: what is null comes first, or last" "web-1" \
 		"$("$cetctl" list --columns=name --no-legend --sort=kernel_id | tail -1)"
 	expect "show: all of a VM" 0 'machine-qemu\\x2dweb.scope*near_ret*2*s_cet*2*0x401000*90*87' "" show web-1
+	expect "show: its storms" 0 "Storms of #CP*1 now, 3 in all; vCPUs had to wait 1.500 s*goes on*12*throttle*enforce*4*alert*monitor" "" show web-1
+	expect "list: how many have a storm" 0 "1 with a storm of #CP" "" list
+	expect "list: storms as columns" 0 "STORM*THROTTLED*1*3*1500000" "" list --columns=name,storm,storms,throttled
+	expect "status: storms" 0 "1 VM with one now, 3 in all" "" status
 	expect "show by UUID" 0 "web-1" "" show $web
 	expect "show by process" 0 "web-1" "" show pid-4711
 	expect "show: ambiguous attribution" 0 "ambiguous: the process has 2 VMs" "" show twin-a

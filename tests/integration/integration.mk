@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of the whole daemon, plain and sanitized; run by `make check`.
-INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh pins.sh policy.sh polkit.sh replay.sh signals.sh)
+INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh notify.sh overrides.sh pins.sh policy.sh polkit.sh replay.sh \
+	signals.sh)
 CHECKS += $(INTEGRATION) tests/integration/store-crash.sh
-CHECK_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,inject kill-at polkit-agent)
+CHECK_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,inject kill-at notify-socket polkit-agent)
 SANITIZED_CHECKS += $(INTEGRATION)
-SANITIZED_NEEDS += lab-guests $(BUILD)/tests/inject $(BUILD)/tests/polkit-agent
+SANITIZED_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,inject notify-socket polkit-agent)
 
 $(BUILD)/tests/inject: $(BUILD)/tests/integration/inject.o $(BUILD)/tests/bpf/guest.o $(BUILD)/daemon/util/names.o
 	$(call say,LD,$@)
@@ -26,3 +27,8 @@ $(BUILD)/tests/polkit-agent: $(BUILD)/tests/integration/polkit-agent.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd)
+
+$(BUILD)/tests/notify-socket: $(BUILD)/tests/integration/notify-socket.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^

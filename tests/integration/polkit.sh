@@ -71,9 +71,16 @@ methods=(
 	"inspect|manager|GetTopRIPs|s $vm"
 	"inspect|manager|MonitorByFileDescriptor|s $vm"
 	"manage|manager|Reload|"
+	"manage|manager|CheckPolicy|ss name {}"
+	"manage|manager|ClearOverride|sast $vm 0 1"
+	"manage|vm|SetMode|stt monitor 1 0"
+	"manage|vm|SetIBT|stt keep 1 0"
+	"manage|vm|SetRateLimit|stt [] 1 0"
+	"manage|vm|SetPolicy|stt {} 1 0"
+	"manage|vm|ClearOverride|ast 0 1"
 )
 # Those that anyone may call; with the guarded ones these are all there are.
-open="ListVMs GetVM GetVMByPID Describe DumpByFileDescriptor Metrics"
+open="ListVMs GetVM GetVMByPID Describe DumpByFileDescriptor Metrics GetPolicy"
 
 # A METHOD-LINE as busctl's arguments: path, interface, method, signature and values.
 call_of() {
@@ -161,7 +168,8 @@ left() { grep -c "left the bus before" "$work/cetd.log"; }
 for m in "${methods[@]}"; do
 	IFS='|' read -r action object name arguments <<<"$m"
 	question="begin org.cetd1.$action: Authentication is required to [^$]*"
-	[[ $object != vm && $arguments != *"$vm"* ]] || question+=" \(VM $vm\)\."
+	# Overrides of VMs that do not run are cleared by that one, so it names none.
+	[[ $object.$name = manager.ClearOverride || $object != vm && $arguments != *"$vm"* ]] || question+=" \(VM $vm\)\."
 
 	caller "$stranger" "$m"
 	agent grant || not_ok "$name: an agent registers: $(cat "$work/agent.log")"
@@ -216,4 +224,5 @@ refused "and from then on" "Access denied" "$operator" "${methods[0]}"
 granted "root goes on" root "${methods[0]}"
 stop_daemon
 equal "cetd ends well" 0 $?
+match "the log tells who changed what" "VM $vm: runtime override .* by user $(id -u "$operator")" "$(cat "$work/cetd.log")"
 exit $failed

@@ -63,12 +63,12 @@ check_spdx() {
 
 check_format() {
 	local bad
-	command -v clang-format >/dev/null || {
-		echo "skip format: clang-format is not installed"
+	command -v clang-format-19 >/dev/null || {
+		echo "skip format: clang-format-19 is not installed"
 		return
 	}
 	bad=$(c_files -print0 |
-		xargs -0 clang-format --dry-run 2>&1 | sed -n "s,^\([a-z][^ :]*\.[ch]\):.*,\1,p" | sort | uniq -c |
+		xargs -0 clang-format-19 --dry-run 2>&1 | sed -n "s,^\([a-z][^ :]*\.[ch]\):.*,\1,p" | sort | uniq -c |
 		awk '{ printf " %s (%d)", $2, $1 }')
 	[ -z "$bad" ] && echo "ok format" || echo "not ok format:$bad"
 }

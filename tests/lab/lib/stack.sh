@@ -18,12 +18,14 @@ stack_is_built() { [ -x "$lab_build/cetd" ] && [ -x "$lab_build/cetctl" ]; }
 stack_stage() {
 	local program
 	stack_is_built || return 0
-	apt_need dbus-daemon jq curl || return 1
-	for program in dbus-daemon jq curl bash; do
+	apt_need dbus-daemon dbus-bin jq curl || return 1
+	for program in dbus-daemon dbus-send dbus-monitor jq curl bash; do
 		stack_program "$1" "$(command -v $program)" || return 1
 	done
 	stack_program "$1" "$lab_build/cetd" && stack_program "$1" "$lab_build/cetctl" || return 1
-	[ ! -x "$lab_build/tests/bpf/test-patched" ] || stack_program "$1" "$lab_build/tests/bpf/test-patched" || return 1
+	for program in bpf/test-patched bpf/pins-layout fake-systemd; do
+		[ ! -x "$lab_build/tests/$program" ] || stack_program "$1" "$lab_build/tests/$program" || return 1
+	done
 	install -D "$(command -v bash)" "$1/bin/bash"
 	mkdir -p "$1/lab/src/tests/lib" "$1/lab/src/systemd" "$1/lab/expect" "$1/etc"
 	mkdir -p "$1/lab/src/build" && ln -s /lab/guest /lab/bin/cetvmm "$1/lab/src/build/"
