@@ -220,4 +220,4 @@ help:
 
 # Built on the way to something else, and kept.
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f ! -path '$(BUILD)/deb/*' 2>/dev/null)
