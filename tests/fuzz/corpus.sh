@@ -4,6 +4,8 @@
 set -u
 cd "$(dirname "$0")/../.."
 . tests/lib/checks.sh
+equal "each method on D-Bus is called" "" "$(sed -n 's/.*<method name="\([A-Za-z]*\)".*/\1/p' daemon/export/org.cetd1.xml |
+	while read -r method; do grep -q "\"$method\"" tests/fuzz/fuzz-bus.c || echo "$method"; done)"
 for source in tests/fuzz/fuzz-*.c; do
 	target=$(basename "$source" .c)
 	target=${target#fuzz-}

@@ -39,6 +39,8 @@ static const struct {
 	{CETD_BUS_VM, "SetRateLimit", "stt"},
 	{CETD_BUS_VM, "SetPolicy", "stt"},
 	{CETD_BUS_VM, "ClearOverride", "At"},
+	{CETD_BUS_VM, "Freeze", "tt"},
+	{CETD_BUS_VM, "Thaw", ""},
 	{PROPERTIES, "Get", "ss"},
 	{PROPERTIES, "GetAll", "s"},
 	{PROPERTIES, "Set", "ssv"},
@@ -75,6 +77,20 @@ static int clear_override(void *userdata _unused_, const char *id, uint32_t life
 {
 	FUZZ_CHECK(id && lifetimes && !(lifetimes & ~3U) && settings);
 	*ret_message = NULL;
+	return 0;
+}
+
+/* Refused, done, or failed on its way. */
+static int freeze(void *userdata _unused_, const struct vm *vm, const struct bus_freeze *order,
+		  char **ret_message)
+{
+	uint64_t pick = order->override ? order->override->for_usec % 3 : 1;
+
+	FUZZ_CHECK(vm && order->by && order->done);
+	*ret_message = pick ? NULL : strdup("it is shared");
+	if (!pick)
+		return -EOPNOTSUPP;
+	order->done(order->userdata, pick == 1 ? 0 : -EIO, pick == 1 ? NULL : "no");
 	return 0;
 }
 
@@ -311,6 +327,7 @@ static void start(void)
 		.render_metrics = render,
 		.set_override = set_override,
 		.clear_override = clear_override,
+		.freeze = freeze,
 		.get_policy_state = no_state,
 		.set_monitored = set_monitored,
 	};
