@@ -298,13 +298,13 @@ void enforcement_apply(struct enforcement *e, const struct vm *vm,
 	bool is_plain = policy_verdict_is_plain(verdict);
 	int r;
 
-	if (vm->is_provisional || key & CETD_KEY_TGID)
+	if (vm->is_provisional)
 		return;
 	if (!e->enforcer && e->has_hook && !is_plain) {
 		start_kernel(e);
 		sd_event_source_set_enabled(e->announce, SD_EVENT_ONESHOT);
 	}
-	if (!e->enforcer)
+	if (!e->enforcer || (key & CETD_KEY_TGID && e->enforcer->ops->needs_vm_id))
 		return;
 	ops = e->enforcer->ops;
 	r = ops->get_policy(e->enforcer, key, &previous);
