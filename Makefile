@@ -8,7 +8,8 @@ SYSCONFDIR ?= /etc
 SBINDIR ?= $(PREFIX)/sbin
 BINDIR ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share
-UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSTEMDDIR ?= $(PREFIX)/lib/systemd
+UNITDIR ?= $(SYSTEMDDIR)/system
 DESTDIR ?=
 V ?= 0
 Q := $(if $(filter 0,$(V)),@)
@@ -27,7 +28,7 @@ SANITIZE ?=
 # Looked up when used: `make deps` may have to install pkg-config first.
 pkg_cflags = $(shell pkg-config --cflags libsystemd json-c libmicrohttpd smartcols libbpf)
 libs = $(shell pkg-config --libs $(1))
-DAEMON_LIBS := libsystemd json-c libmicrohttpd libbpf libelf zlib
+DAEMON_LIBS := libcap-ng libsystemd json-c libmicrohttpd libbpf libelf zlib
 WARN := -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wstrict-prototypes -Wformat=2
 WERROR := $(if $(CI),-Werror)
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
@@ -60,8 +61,8 @@ include $(wildcard tests/*/*.mk)
 deps:
 	$(Q)tests/lib/deps.sh build demo check bench
 
-# The targets for a fresh machine install first, then build.
-ifneq ($(filter check demo bench bench-% check-% lab lab-%,$(MAKECMDGOALS)),)
+# The targets for a fresh machine install first, then build; but not in the build of a package, which says what it needs.
+ifneq ($(if $(PACKAGING),,$(filter check demo bench bench-% check-% lab lab-%,$(MAKECMDGOALS))),)
 $(call objs,$(wildcard daemon/*.c) $(DAEMON_SRC) $(CLI_SRC)) $(BUILD)/vmlinux.h $(BUILD)/cetvmm: | deps
 endif
 
@@ -156,6 +157,14 @@ install: all
 	install -Dm644 systemd/policy-example.json $(DESTDIR)$(DATADIR)/doc/cetd/policy-example.json
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's,/usr/sbin/,$(SBINDIR)/,' systemd/cetd.service >$(DESTDIR)$(UNITDIR)/cetd.service
+	install -Dm644 systemd/cetd-metrics.socket $(DESTDIR)$(UNITDIR)/cetd-metrics.socket
+	install -Dm755 systemd/cetd-generator $(DESTDIR)$(SYSTEMDDIR)/system-generators/cetd-generator
+	install -Dm644 systemd/cetd.catalog $(DESTDIR)$(SYSTEMDDIR)/catalog/cetd.catalog
+	install -Dm644 systemd/cetd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/cetd.conf
+	install -Dm644 systemd/cetd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/cetd.conf
+	install -Dm644 systemd/cetd.rules $(DESTDIR)$(DATADIR)/polkit-1/rules.d/50-cetd.rules
+	install -d $(DESTDIR)$(SYSCONFDIR)/apparmor.d
+	sed 's,/usr/sbin/cetd,$(SBINDIR)/cetd,' systemd/cetd.apparmor >$(DESTDIR)$(SYSCONFDIR)/apparmor.d/usr.sbin.cetd
 	install -Dm644 systemd/org.cetd1.conf $(DESTDIR)$(DATADIR)/dbus-1/system.d/org.cetd1.conf
 	install -Dm644 systemd/org.cetd1.service \
 		$(DESTDIR)$(DATADIR)/dbus-1/system-services/org.cetd1.service
@@ -169,10 +178,10 @@ install: all
 install: install-monitoring
 .PHONY: install-monitoring
 install-monitoring:
-	install -d $(DESTDIR)$(DATADIR)/doc/cetd/monitoring
-	install -m644 daemon/export/monitoring/* $(DESTDIR)$(DATADIR)/doc/cetd/monitoring
+	install -d $(DESTDIR)$(DATADIR)/cetd/monitoring
+	install -m644 daemon/export/monitoring/* $(DESTDIR)$(DATADIR)/cetd/monitoring
 	sed -i 's,file:///usr/share/,file://$(DATADIR)/,' \
-		$(DESTDIR)$(DATADIR)/doc/cetd/monitoring/cetd-alerts.rules.yml
+		$(DESTDIR)$(DATADIR)/cetd/monitoring/cetd-alerts.rules.yml
 
 ## deb: install what is needed, build the Debian packages in $(BUILD)/deb
 .PHONY: deb
@@ -211,4 +220,4 @@ help:
 
 # Built on the way to something else, and kept.
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f ! -path '$(BUILD)/deb/*' 2>/dev/null)

@@ -5,6 +5,7 @@
 
 #include "advice.h"
 #include "doc.h"
+#include "text.h"
 
 #define HARMLESS                                                         \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" \
@@ -184,6 +185,30 @@ static void say_decisions(json_object *said, json_object *vm)
 			would_delay, would_suppress);
 }
 
+static void say_storms(json_object *said, json_object *storms)
+{
+	json_object *latest = doc_get(storms, "latest");
+	char since[64];
+
+	if (!json_object_is_type(latest, json_type_array) || !doc_number(storms, "total"))
+		return;
+	doc_say(said, "Storms: %" PRIu64 " so far; its vCPUs had to wait %.3f s in all.",
+		doc_number(storms, "total"), (double)doc_number(storms, "throttled_usec") / 1e6);
+	for (size_t i = 0; i < json_object_array_length(latest); i++) {
+		json_object *storm = json_object_array_get_idx(latest, i);
+
+		if (doc_get(storm, "ended_usec"))
+			continue;
+		text_time(since, sizeof(since), doc_number(storm, "since_usec"), false);
+		doc_say(said,
+			"One goes on since %s: %" PRIu64 " faults over rate %" PRIu64 ", so %s%s.",
+			since, doc_number(storm, "over"), doc_number(storm, "rate"),
+			doc_text(storm, "then") ?: "-",
+			strcmp(doc_text(storm, "mode") ?: "", "enforce") ? " (monitored only)"
+									 : "");
+	}
+}
+
 /* The daemon's own words, a line for each setting that is not just the default; the mode always. */
 static void say_policy(json_object *said, json_object *policy)
 {
@@ -215,14 +240,17 @@ void advice_add_policy(json_object *report, const struct diagnosis_input *in)
 	json_object_object_add(o, "enforcement", json_object_get(coverage));
 	json_object_object_add(o, "decisions", json_object_get(doc_get(in->vm, "decisions")));
 	json_object_object_add(o, "policy", json_object_get(policy));
+	json_object_object_add(o, "storms", json_object_get(doc_get(in->vm, "storms")));
 	json_object_object_add(o, "text", said);
-	if (is_shown)
+	if (is_shown) {
 		say_decisions(said, in->vm);
-	else
+		say_storms(said, doc_get(in->vm, "storms"));
+	} else {
 		doc_say(said,
 			"Nothing: no policy can act on this kernel (%s). Every fault goes to the "
 			"guest.",
 			doc_text(coverage, "reason") ?: "no reason given");
+	}
 	if (json_object_is_type(policy, json_type_object))
 		say_policy(said, policy);
 	json_object_object_add(report, "policy", o);

@@ -50,6 +50,11 @@ const struct column vm_columns[] = {
 	 "#CP delayed by policy"},
 	{"suppressed", "SUPPRESSED", "decisions.did.suppress", COLUMN_ALERT, false, 0,
 	 "#CP suppressed by policy"},
+	{"storms", "STORMS", "storms.total", COLUMN_COUNT, false, 0,
+	 "storms of #CP that a policy's rates have seen"},
+	{"storm", "STORM", "storms.active", COLUMN_ALERT, false, 0, "rates that see a storm now"},
+	{"throttled", "THROTTLED", "storms.throttled_usec", COLUMN_COUNT, false, 0,
+	 "microseconds that its vCPUs had to wait"},
 	{"dropped", "DROPPED", "samples_dropped", COLUMN_ALERT, false, 0,
 	 "events counted but not shown by monitor"},
 	{"first_seen", "FIRST-SEEN", "first_seen_usec", COLUMN_AGE, false, 0,
@@ -64,6 +69,16 @@ const struct column vm_columns[] = {
 };
 const size_t n_vm_columns = ARRAY_SIZE(vm_columns);
 _Static_assert(ARRAY_SIZE(vm_columns) <= TABLE_COLUMNS_MAX, "all of them fit on a line");
+
+unsigned int vm_count_storms(json_object *vms)
+{
+	size_t n = json_object_array_length(vms);
+	unsigned int count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += doc_number(json_object_array_get_idx(vms, i), "storms.active") > 0;
+	return count;
+}
 
 unsigned int vm_count_uses(json_object *vms, const char *word)
 {

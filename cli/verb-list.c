@@ -44,5 +44,9 @@ enum exit_code verb_list(struct ctl *ctl, int argc, char **argv)
 		printf("%s%zu VM%s.\n", json_object_array_length(vms) ? "\n" : "",
 		       json_object_array_length(vms),
 		       json_object_array_length(vms) == 1 ? "" : "s");
+	if (o->has_legend && vm_count_storms(vms))
+		printf("%u with a storm of #CP: cetctl list "
+		       "--columns=name,storm,storms,throttled\n",
+		       vm_count_storms(vms));
 	return CETCTL_OK;
 }

@@ -58,6 +58,8 @@ static void print_identity(const struct options *o, json_object *vm)
 	table_pair(s, "First seen", "%s", when);
 	table_pair(s, "Last activity", "%s", activity);
 	table_pair(s, "Uses CET", "%s", doc_text(vm, "uses_cet") ?: "unknown");
+	if (doc_is_true(vm, "frozen"))
+		table_pair(s, "Frozen", "yes, `cetctl thaw` lets it run on");
 	scols_print_table(s);
 }
 
@@ -82,6 +84,43 @@ static void print_matrix(const struct options *o, json_object *rows, const char 
 				snprintf(text, sizeof(text), "%" PRIu64, count);
 			scols_line_set_data(line, i + 1, text);
 		}
+	}
+	scols_print_table(s);
+}
+
+/* What the policy's rates have seen: the latest storm of each. */
+static void print_storms(const struct options *o, json_object *storms)
+{
+	static const char *const titles[] = {"RATE", "BEGAN", "ENDED", "OVER", "THEN", "MODE"};
+	_cleanup_(table_unrefp) struct libscols_table *s = NULL;
+	json_object *latest = doc_get(storms, "latest");
+	char text[64];
+
+	if (!json_object_is_type(latest, json_type_array))
+		return;
+	heading(o, "Storms of #CP");
+	printf("  %" PRIu64 " now, %" PRIu64 " in all; vCPUs had to wait %.3f s\n",
+	       doc_number(storms, "active"), doc_number(storms, "total"),
+	       (double)doc_number(storms, "throttled_usec") / 1e6);
+	if (!json_object_array_length(latest))
+		return;
+	s = table_new(o, stdout);
+	for (size_t i = 0; i < ARRAY_SIZE(titles); i++)
+		table_column(s, titles[i], 0, i == 3 ? SCOLS_FL_RIGHT : 0);
+	for (size_t i = 0; i < json_object_array_length(latest); i++) {
+		json_object *storm = json_object_array_get_idx(latest, i);
+		struct libscols_line *line = scols_table_new_line(s, NULL);
+
+		snprintf(text, sizeof(text), "%" PRIu64, doc_number(storm, "rate"));
+		scols_line_set_data(line, 0, text);
+		text_time(text, sizeof(text), doc_number(storm, "since_usec"), false);
+		scols_line_set_data(line, 1, text);
+		text_time(text, sizeof(text), doc_number(storm, "ended_usec"), false);
+		scols_line_set_data(line, 2, doc_get(storm, "ended_usec") ? text : "goes on");
+		snprintf(text, sizeof(text), "%" PRIu64, doc_number(storm, "over"));
+		scols_line_set_data(line, 3, text);
+		scols_line_refer_data(line, 4, text_clean(doc_text(storm, "then") ?: "-"));
+		scols_line_refer_data(line, 5, text_clean(doc_text(storm, "mode") ?: "-"));
 	}
 	scols_print_table(s);
 }
@@ -125,6 +164,7 @@ static void print_counts(const struct options *o, json_object *vm, json_object *
 	} else if (json_object_is_type(doc_get(vm, "decisions"), json_type_object)) {
 		print_matrix(o, doc_get(vm, "decisions"), "", 3, decision_titles, decisions);
 	}
+	print_storms(o, doc_get(vm, "storms"));
 	heading(o, "Other counts");
 	s = table_pairs_new(o);
 	for (size_t i = 0; i < ARRAY_SIZE(sums); i++) {

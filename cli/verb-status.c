@@ -66,10 +66,15 @@ static void add_totals(struct libscols_table *s, json_object *d, json_object *vm
 	json_object *lost = doc_get(d, "events_lost");
 	size_t n = json_object_array_length(vms);
 	char text[256] = "";
-	uint64_t cp = 0, count;
+	unsigned int n_now = vm_count_storms(vms);
+	uint64_t cp = 0, storms = 0, count;
 
-	for (size_t i = 0; i < n; i++)
-		cp += doc_number(json_object_array_get_idx(vms, i), "control_protection_total");
+	for (size_t i = 0; i < n; i++) {
+		json_object *vm = json_object_array_get_idx(vms, i);
+
+		cp += doc_number(vm, "control_protection_total");
+		storms += doc_number(vm, "storms.total");
+	}
 	table_pair(s, "VMs",
 		   "%zu (%u use CET, %u tried to); %" PRIu64 " of %" PRIu64 " map entries", n,
 		   vm_count_uses(vms, "yes"), vm_count_uses(vms, "attempted"),
@@ -82,6 +87,10 @@ static void add_totals(struct libscols_table *s, json_object *d, json_object *vm
 	else
 		table_pair(s, "#CP", "- (this kernel does not show them: %s)",
 			   doc_text(d, "host.coverage.hardware_cp.reason") ?: "cetctl probe");
+
+	if (storms)
+		table_pair(s, "Storms", "%u VM%s with one now, %" PRIu64 " in all", n_now,
+			   n_now == 1 ? "" : "s", storms);
 
 	if (json_object_is_type(lost, json_type_object)) {
 		json_object_object_foreach (lost, reason, v) {

@@ -4,18 +4,21 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/utsname.h>
+#include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "cetd/bus.h"
 #include "cetd/names.h"
 
 #include "alarm.h"
 #include "cetd.h"
+#include "privileges.h"
 #include "release.h"
 #include "source/recording.h"
 #include "util/log.h"
+#include "watchdog.h"
 
 static int on_message(void *userdata, const struct cetd_message *message)
 {
@@ -65,6 +68,8 @@ static void on_vm_changed(void *userdata, const struct vm *vm)
 	struct cetd *c = userdata;
 
 	governor_vm_changed(c->governor, vm);
+	if (c->freezer)
+		freezer_vm_changed(c->freezer, vm);
 	if (c->bus)
 		bus_vm_changed(c->bus, vm);
 }
@@ -84,6 +89,8 @@ static void on_vm_removed(void *userdata, const struct vm *vm)
 	if (c->bus)
 		bus_vm_removed(c->bus, vm);
 	governor_vm_removed(c->governor, vm);
+	if (c->freezer)
+		freezer_forget(c->freezer, vm);
 }
 
 static void on_event(void *userdata, const struct vm *vm, const struct cetd_event *e)
@@ -120,6 +127,8 @@ static void on_verdict(void *userdata, const struct vm *vm, const struct policy_
 
 	if (c->enforcement)
 		enforcement_apply(c->enforcement, vm, verdict);
+	if (c->freezer)
+		freezer_follow(c->freezer, vm, verdict);
 	if (c->bus)
 		bus_policy_applied(c->bus, vm);
 }
@@ -162,11 +171,13 @@ static int on_sighup(sd_event_source *s _unused_, const struct signalfd_siginfo 
 {
 	_cleanup_(freep) char *message = NULL;
 	uint64_t now = 0;
+	int r;
 
 	sd_event_now(((struct cetd *)userdata)->event, CLOCK_MONOTONIC, &now);
 	sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now);
-	cmd_reload(userdata, &message);
-	sd_notify(false, "READY=1");
+	r = cmd_reload(userdata, &message);
+	sd_notifyf(false, "READY=1\nSTATUS=%s",
+		   r < 0 ? "Watching; the last reload was refused, see the log" : "Watching");
 	return 0;
 }
 
@@ -200,7 +211,7 @@ static int make_loop(struct cetd *c)
 	if (r >= 0)
 		r = sd_event_add_signal(c->event, NULL, SIGHUP, on_sighup, c);
 	if (r >= 0)
-		r = sd_event_set_watchdog(c->event, true);
+		r = watchdog_start(c->event);
 	return r < 0 ? log_error_errno(r, "Failed to set up the event loop: %m") : 0;
 }
 
@@ -241,6 +252,7 @@ static enum cetd_exit start_export(struct cetd *c)
 		.reload = cmd_reload,
 		.render_metrics = cmd_render_metrics,
 		.set_override = cmd_set_override,
+		.freeze = cmd_freeze,
 		.clear_override = cmd_clear_override,
 		.get_policy_state = cmd_get_policy_state,
 		.set_monitored = cmd_set_monitored,
@@ -255,6 +267,10 @@ static enum cetd_exit start_export(struct cetd *c)
 	}
 	if (sd_listen_fds(true) > 0)
 		fd = SD_LISTEN_FDS_START;
+	if (c->options.metrics && strcmp(c->settings.metrics_listen, CETD_METRICS_DEFAULT))
+		log_notice("metrics.listen in %s has no effect: the command line and, under "
+			   "systemd, cetd-metrics.socket say where metrics are",
+			   c->config_path ?: "the configuration");
 	r = start_http(c, &c->settings, fd, &c->http);
 	if (r < 0)
 		return CETD_EXIT_CONFIG;
@@ -322,6 +338,8 @@ static enum cetd_exit start_live(struct cetd *c)
 	}
 	r = acts_new(c->event, c->options.dry_run, &c->acts);
 	if (r >= 0)
+		r = freezer_new(c->governor, c->model, c->acts, &c->freezer);
+	if (r >= 0)
 		r = enforcement_new(c->event, c->model, &enforcement, &host, &c->enforcement);
 	if (r < 0)
 		return CETD_EXIT_FAILURE;
@@ -381,6 +399,9 @@ static enum cetd_exit start(struct cetd *c)
 	if (code != CETD_EXIT_OK)
 		return code;
 	code = c->options.replay ? start_replay(c) : start_live(c);
+	/* Programs are loaded later only where a policy may yet want the hook; the BTF of a module is read for it. */
+	privileges_drop(enforcement_may_load(c->enforcement) &&
+			access("/sys/module/kvm/initstate", F_OK) == 0);
 	if (code != CETD_EXIT_OK || !c->bus)
 		return code;
 	r = bus_claim(c->bus);
@@ -391,13 +412,15 @@ static enum cetd_exit start(struct cetd *c)
 
 static void stop(struct cetd *c)
 {
+	/* Who waits for the end of an order is told that there is none. */
+	c->acts = acts_free(c->acts);
+	c->freezer = freezer_free(c->freezer);
 	c->bus = bus_free(c->bus);
 	c->http = http_free(c->http);
 	c->discovery = discovery_free(c->discovery);
 	c->replay = replay_free(c->replay);
 	c->events = events_free(c->events);
 	c->recorder = recorder_free(c->recorder);
-	c->acts = acts_free(c->acts);
 	c->enforcement = enforcement_free(c->enforcement);
 	c->governor = governor_free(c->governor);
 	c->rules = policy_set_free(c->rules);

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cetd/message-ids.h"
+
 #include "cetd.h"
 #include "export/landing.h"
 #include "export/listen.h"
@@ -36,6 +38,23 @@ int cmd_clear_override(void *userdata, const char *id, uint32_t lifetimes, uint3
 	struct cetd *c = userdata;
 
 	return governor_clear(c->governor, id, lifetimes, settings, ret_message);
+}
+
+int cmd_freeze(void *userdata, const struct vm *vm, const struct bus_freeze *order,
+	       char **ret_message)
+{
+	const struct freezer_order o = {order->by, order->done, order->userdata};
+	struct cetd *c = userdata;
+
+	*ret_message = NULL;
+	if (!c->freezer) {
+		*ret_message = strdup("it is not of this host, but of a recording");
+		return -EOPNOTSUPP;
+	}
+	if (!order->override)
+		return freezer_thaw(c->freezer, vm, &o, ret_message);
+	return freezer_freeze(c->freezer, vm, order->override->lifetime, order->override->for_usec,
+			      &o, ret_message);
 }
 
 int cmd_get_policy_state(void *userdata, uint64_t key, struct cetd_policy_state *ret)
@@ -157,6 +176,16 @@ static void tell_restart_needed(const struct settings *old, const struct setting
 			   next->samples_per_second);
 }
 
+static void log_refused(const char *why)
+{
+	char reason[1024];
+	const char *const fields[] = {reason, NULL};
+
+	snprintf(reason, sizeof(reason), "CETD_REASON=%s", why);
+	log_event(LOG_ERR, CETD_LOG_POLICY_REFUSED, fields,
+		  "Failed to reload, the old configuration stays in force: %s", why);
+}
+
 int cmd_reload(void *userdata, char **ret_message)
 {
 	struct cetd *c = userdata;
@@ -176,8 +205,7 @@ int cmd_reload(void *userdata, char **ret_message)
 		if (!*ret_message && asprintf(ret_message, "%s: %s",
 					      c->config_path ?: "the defaults", strerror(-r)) < 0)
 			*ret_message = NULL;
-		log_error("Failed to reload, the old configuration stays in force: %s",
-			  *ret_message ?: strerror(-r));
+		log_refused(*ret_message ?: strerror(-r));
 		settings_done(&next);
 		return r;
 	}

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cetd/message-ids.h"
 #include "cetd/names.h"
 
 #include "enforcement.h"
@@ -171,6 +172,18 @@ static void set_fact(struct enforcement *e, int r)
 			 "policies are enforced by the kernel's kvm_cet_ops hook");
 }
 
+static void log_fact(const struct cetd_fact_coverage *f)
+{
+	char reason[sizeof(f->reason) + 16];
+	const char *const fields[] = {reason, NULL};
+	bool is_attached = f->state == CETD_COVERAGE_OBSERVED;
+
+	snprintf(reason, sizeof(reason), "CETD_REASON=%s", f->reason);
+	log_event(is_attached ? LOG_INFO : LOG_ERR,
+		  is_attached ? CETD_LOG_ENFORCEMENT_ATTACHED : CETD_LOG_ENFORCEMENT_FAILED, fields,
+		  "Enforcement: %s", f->reason);
+}
+
 /* Once: what failed is not tried again. */
 static void start_kernel(struct enforcement *e)
 {
@@ -189,6 +202,12 @@ static void start_kernel(struct enforcement *e)
 	if (r >= 0)
 		r = start_lease(e);
 	set_fact(e, r);
+	log_fact(&e->fact);
+}
+
+bool enforcement_may_load(const struct enforcement *e)
+{
+	return e && e->has_hook;
 }
 
 static int on_announce(sd_event_source *s _unused_, void *userdata)
@@ -279,13 +298,13 @@ void enforcement_apply(struct enforcement *e, const struct vm *vm,
 	bool is_plain = policy_verdict_is_plain(verdict);
 	int r;
 
-	if (vm->is_provisional || key & CETD_KEY_TGID)
+	if (vm->is_provisional)
 		return;
 	if (!e->enforcer && e->has_hook && !is_plain) {
 		start_kernel(e);
 		sd_event_source_set_enabled(e->announce, SD_EVENT_ONESHOT);
 	}
-	if (!e->enforcer)
+	if (!e->enforcer || (key & CETD_KEY_TGID && e->enforcer->ops->needs_vm_id))
 		return;
 	ops = e->enforcer->ops;
 	r = ops->get_policy(e->enforcer, key, &previous);

@@ -43,6 +43,9 @@ int enforcement_new(sd_event *event, const struct model *model,
 		    struct enforcement **ret);
 struct enforcement *enforcement_free(struct enforcement *e);
 
+/* May programs have to be loaded later, when a policy wants the hook? */
+bool enforcement_may_load(const struct enforcement *e);
+
 void enforcement_apply(struct enforcement *e, const struct vm *vm,
 		       const struct policy_verdict *verdict);
 void enforcement_forget(struct enforcement *e, const struct vm *vm);

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* From policy files and VMs to verdicts. */
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
 
+#include <uthash.h>
+
+#include "cetd/message-ids.h"
 #include "cetd/names.h"
 
 #include "governor.h"
@@ -22,6 +26,13 @@ struct governor {
 	sd_event_source *timer; /* the end of the next override */
 	char *store_dir;	/* owned; NULL: nothing persistent */
 	char *no_store;		/* owned; why nothing can be stored, where store_dir is NULL */
+	struct ended *ended;
+};
+
+/* A VM that was frozen for a time that ended while there was no cetd. */
+struct ended {
+	char id[sizeof(((struct cetd_identity *)0)->id)];
+	UT_hash_handle hh;
 };
 
 static uint64_t now_usec(void)
@@ -110,10 +121,16 @@ int governor_new(sd_event *event, const struct model *model, governor_changed_t 
 
 struct governor *governor_free(struct governor *g)
 {
+	struct ended *e, *next;
+
 	if (!g)
 		return NULL;
 	sd_event_source_disable_unref(g->timer);
 	ledger_free(g->ledger);
+	HASH_ITER (hh, g->ended, e, next) {
+		HASH_DEL(g->ended, e);
+		free(e);
+	}
 	free(g->store_dir);
 	free(g->no_store);
 	free(g);
@@ -133,13 +150,23 @@ int governor_read(const char *dir, struct policy_set **ret, char **ret_message)
 	return r;
 }
 
+static void log_loaded(const struct policy_set *set, const char *dir)
+{
+	char rules[40], where[PATH_MAX + 32];
+	const char *const fields[] = {rules, where, NULL};
+
+	snprintf(rules, sizeof(rules), "CETD_RULES=%zu", set->n_rules);
+	snprintf(where, sizeof(where), "CETD_POLICY_DIR=%s", dir);
+	log_event(LOG_INFO, CETD_LOG_POLICY_LOADED, fields,
+		  "%zu rules in %zu files of %s are in force", set->n_rules, set->n_files, dir);
+}
+
 void governor_set_rules(struct governor *g, const char *dir, struct policy_set *set)
 {
 	const struct policy_set *old = ledger_get_rules(g->ledger);
 
 	if (set && (set->n_rules || (old && old->n_rules)))
-		log_info("%zu rules in %zu files of %s are in force", set->n_rules, set->n_files,
-			 dir);
+		log_loaded(set, dir);
 	ledger_set_rules(g->ledger, set);
 	governor_evaluate(g);
 }
@@ -190,11 +217,51 @@ static int fail(int error, char **ret_message, const char *format, ...)
 	return error;
 }
 
+static void log_damaged(const char *why)
+{
+	char reason[1024];
+	const char *const fields[] = {reason, NULL};
+
+	snprintf(reason, sizeof(reason), "CETD_REASON=%s", why);
+	log_event(LOG_ERR, CETD_LOG_STORE_DAMAGED, fields,
+		  "The stored overrides are damaged, none is in force: %s", why);
+}
+
 static void forget_store(struct governor *g, const char *why)
 {
 	g->store_dir = (free(g->store_dir), NULL);
 	g->no_store = strdup(why);
 	log_error("Persistent overrides cannot be set: %s", why);
+}
+
+static void note_ended(struct governor *g, uint64_t now)
+{
+	const struct policy_override *o;
+	const char *id = NULL;
+
+	while ((o = ledger_next_override(g->ledger, id, &id))) {
+		struct ended *e;
+
+		if (!policy_layer_has_ended(o->layers + POLICY_PERSISTENT, POLICY_FROZEN, now))
+			continue;
+		e = calloc(1, sizeof(*e));
+		if (!e)
+			return (void)log_error_errno(-ENOMEM, "VM %s stays frozen: %m", id);
+		snprintf(e->id, sizeof(e->id), "%s", id);
+		HASH_ADD_STR(g->ended, id, e);
+	}
+}
+
+bool governor_take_ended(struct governor *g, const char *id)
+{
+	struct ended *e;
+
+	HASH_FIND_STR(g->ended, id, e);
+	if (!e)
+		return false;
+	HASH_DEL(g->ended, e);
+	free(e);
+	return true;
 }
 
 void governor_open_store(struct governor *g, const char *dir)
@@ -205,10 +272,9 @@ void governor_open_store(struct governor *g, const char *dir)
 	if (!dir)
 		return;
 	g->store_dir = strdup(dir);
-	r = g->store_dir ? policy_store_read(dir, g->ledger, now_usec(), &message) : -ENOMEM;
+	r = g->store_dir ? policy_store_read(dir, g->ledger, &message) : -ENOMEM;
 	if (r == -EBADMSG) {
-		log_error("The stored overrides are damaged, none is in force: %s",
-			  message ?: strerror(-r));
+		log_damaged(message ?: strerror(-r));
 		r = policy_store_set_aside(dir, now_usec(), &path);
 		if (r >= 0)
 			log_error("They are kept as %s", path);
@@ -217,6 +283,7 @@ void governor_open_store(struct governor *g, const char *dir)
 	}
 	if (r < 0)
 		forget_store(g, message ?: strerror(-r));
+	note_ended(g, now_usec());
 	if (ledger_count_overrides(g->ledger))
 		log_info("Overrides of %u VMs are in force, from %s",
 			 ledger_count_overrides(g->ledger), dir);

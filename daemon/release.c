@@ -2,6 +2,8 @@
 /* Policies go first: then every #CP is delivered while it is still counted. */
 #include <stdio.h>
 
+#include "cetd/message-ids.h"
+
 #include "enforcement.h"
 #include "release.h"
 #include "util/bpffs.h"
@@ -28,6 +30,15 @@ static int release_dir(const char *dir, const char *what)
 	return 0;
 }
 
+static void log_released(const char *pin_dir)
+{
+	char where[PATH_MAX + 16];
+	const char *const fields[] = {where, NULL};
+
+	snprintf(where, sizeof(where), "CETD_PIN_DIR=%s", pin_dir);
+	log_event(LOG_NOTICE, CETD_LOG_RELEASED, fields, "All VMs are let go of");
+}
+
 int release_pins(const char *pin_dir)
 {
 	char policies[ENFORCEMENT_PIN_DIR_SIZE];
@@ -36,5 +47,9 @@ int release_pins(const char *pin_dir)
 	r = enforcement_pin_dir(pin_dir, policies, sizeof(policies));
 	if (r >= 0)
 		r = release_dir(policies, "policies");
-	return r < 0 ? r : release_dir(pin_dir, "counters");
+	if (r >= 0)
+		r = release_dir(pin_dir, "counters");
+	if (r >= 0)
+		log_released(pin_dir);
+	return r;
 }

@@ -65,7 +65,7 @@ static int dry_run_get_policy(struct enforcer *e, uint64_t key, struct cetd_poli
 static int dry_run_get_state(struct enforcer *e _unused_, uint64_t key _unused_,
 			     struct cetd_policy_state *ret _unused_)
 {
-	return -ENOENT;
+	return -EOPNOTSUPP;
 }
 
 static void dry_run_set_lease(struct enforcer *e _unused_, uint64_t time_ns _unused_)

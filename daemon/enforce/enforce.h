@@ -16,6 +16,7 @@ struct enforcer;
 
 struct enforcer_ops {
 	const char *name; /* "kernel", "dry-run" */
+	bool needs_vm_id; /* keys that stand for a process, CETD_KEY_TGID, mean nothing to it */
 
 	/* The VM's parameters from now on; NULL: none, and what was kept of them is dropped. */
 	int (*apply)(struct enforcer *e, uint64_t key, const struct cetd_policy *policy);

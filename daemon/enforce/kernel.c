@@ -132,6 +132,7 @@ static struct enforcer *kernel_free(struct enforcer *e)
 
 static const struct enforcer_ops kernel_ops = {
 	.name = "kernel",
+	.needs_vm_id = true,
 	.apply = kernel_apply,
 	.get_policy = kernel_get_policy,
 	.get_state = kernel_get_state,

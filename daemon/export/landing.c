@@ -27,11 +27,17 @@ static const char head[] =
 	"<body>\n"
 	"<a class=\"skip\" href=\"#vms\">Skip to the VMs</a>\n";
 
+struct row {
+	const struct vm *vm;
+	const struct storms_vm *storms; /* NULL: no policy of its own is in the kernel */
+	uint64_t keys[4];		/* the greatest come first */
+};
+
 struct view {
 	struct text t;
 	const struct model *model;
 	const struct metrics_context *context;
-	const struct vm **vms; /* all, sorted */
+	struct row *vms; /* all, sorted */
 	size_t n_vms;
 	unsigned int page, n_pages;
 };
@@ -133,15 +139,16 @@ static void write_tile(struct text *t, const char *name, bool is_shown, bool is_
 static void write_now(struct view *v)
 {
 	const struct model *m = v->model;
-	uint64_t cp = 0, injected = 0, msr = 0, faulting = 0, lost = 0;
+	uint64_t cp = 0, injected = 0, msr = 0, faulting = 0, storms = 0, lost = 0;
 
 	for (size_t i = 0; i < v->n_vms; i++) {
-		uint64_t n = vm_cp_total(v->vms[i]);
+		uint64_t n = vm_cp_total(v->vms[i].vm);
 
 		cp += n;
 		faulting += n > 0;
-		injected += v->vms[i]->kernel.counters.injected;
-		msr += vm_msr_total(v->vms[i]);
+		storms += v->vms[i].keys[0];
+		injected += v->vms[i].vm->kernel.counters.injected;
+		msr += vm_msr_total(v->vms[i].vm);
 	}
 	for (int i = 0; i < _CETD_LOST_MAX; i++)
 		if (i != CETD_LOST_SAMPLE_BUDGET)
@@ -150,6 +157,7 @@ static void write_now(struct view *v)
 			 "<dl class=\"tiles\" id=\"tiles\" data-live>\n");
 	write_tile(&v->t, "VMs", true, false, v->n_vms);
 	write_tile(&v->t, "VMs with #CP", model_shows(m, CETD_FACT_HARDWARE_CP), false, faulting);
+	write_tile(&v->t, "storms now", v->context->storms, false, storms);
 	write_tile(&v->t, "#CP", model_shows(m, CETD_FACT_HARDWARE_CP), true, cp);
 	write_tile(&v->t, "injected #CP", model_shows(m, CETD_FACT_INJECTED_CP), true, injected);
 	write_tile(&v->t, "CET MSR accesses", model_shows(m, CETD_FACT_CET_MSR), true, msr);
@@ -177,7 +185,7 @@ static void write_kinds(struct view *v)
 
 		for (size_t i = 0; i < v->n_vms; i++)
 			for (int p = 0; p < _CETD_PRIVILEGE_MAX; p++)
-				n[p] += v->vms[i]->kernel.counters.cp[kind][p];
+				n[p] += v->vms[i].vm->kernel.counters.cp[kind][p];
 		text_puts(t, "<tr data-key=\"kind ");
 		text_puts(t, cetd_kind_to_string(kind));
 		text_puts(t, "\"><th scope=\"row\">");
@@ -221,9 +229,22 @@ static void write_coverage(struct view *v)
 	text_puts(t, "</tbody>\n</table>\n</div>\n</section>\n");
 }
 
-/* Names are the guests' owners': <bdi> keeps those that are written from right to left to themselves. */
-static void write_vm(struct text *t, const struct model *m, const struct vm *vm)
+/* Of the policy's rates: how many have a storm now, else how many had one ever. */
+static void write_storms(struct text *t, const struct storms_vm *storms)
 {
+	unsigned int active = storms ? storms_count_active(storms) : 0;
+
+	text_puts(t, active ? "<td class=\"number storm\">" : "<td class=\"number\">");
+	if (active)
+		text_puts(t, "<strong>now</strong>, ");
+	write_grouped(t, storms, storms ? storms_count(storms) : 0);
+	text_puts(t, "</td>");
+}
+
+/* Names are the guests' owners': <bdi> keeps those that are written from right to left to themselves. */
+static void write_vm(struct text *t, const struct model *m, const struct row *row)
+{
+	const struct vm *vm = row->vm;
 	const struct cetd_identity *identity = &vm->identity;
 
 	text_puts(t, "<tr data-key=\"vm ");
@@ -238,6 +259,7 @@ static void write_vm(struct text *t, const struct model *m, const struct vm *vm)
 	}
 	text_puts(t, "</th>");
 	write_counter(t, model_shows(m, CETD_FACT_HARDWARE_CP), vm_cp_total(vm));
+	write_storms(t, row->storms);
 	write_number(t, model_shows(m, CETD_FACT_INJECTED_CP), vm->kernel.counters.injected);
 	write_number(t, model_shows(m, CETD_FACT_CET_MSR), vm_msr_total(vm));
 	write_number(t, model_shows(m, CETD_FACT_CR4_CET), vm->kernel.counters.cr4_cet[1]);
@@ -297,11 +319,12 @@ static void write_vms(struct view *v)
 		text_u64(t, end);
 		text_puts(t, " of ");
 		text_u64(t, v->n_vms);
-		text_puts(t, ", those with the most #CP first");
+		text_puts(t, ", those with storms and the most #CP first");
 	}
 	text_puts(t, "</caption>\n<thead><tr><th scope=\"col\">name</th>"
 		     "<th scope=\"col\" class=\"number\">#CP</th>"
 		     "<th scope=\"col\" class=\"trend\">a second</th>"
+		     "<th scope=\"col\" class=\"number\">storms</th>"
 		     "<th scope=\"col\" class=\"number\">injected #CP</th>"
 		     "<th scope=\"col\" class=\"number\">CET MSR accesses</th>"
 		     "<th scope=\"col\" class=\"number\">CR4.CET set</th>"
@@ -309,37 +332,44 @@ static void write_vms(struct view *v)
 		     "<th scope=\"col\">unit</th></tr></thead>\n"
 		     "<tbody id=\"vm-rows\" data-live>\n");
 	for (size_t i = first; i < end; i++)
-		write_vm(t, v->model, v->vms[i]);
+		write_vm(t, v->model, v->vms + i);
 	text_puts(t, "</tbody>\n</table>\n</div>\n");
 	write_pages(v);
 	text_puts(t, "</section>\n");
 }
 
 /* Those that an operator looks for come first; the order is the same each time. */
-static int compare_vms(const void *a, const void *b)
+static int compare_rows(const void *a, const void *b)
 {
-	const struct vm *x = *(const struct vm *const *)a, *y = *(const struct vm *const *)b;
-	const uint64_t keys[][2] = {
-		{vm_cp_total(x), vm_cp_total(y)},
-		{x->kernel.counters.injected, y->kernel.counters.injected},
-		{vm_msr_total(x), vm_msr_total(y)},
-	};
+	const struct row *x = a, *y = b;
 
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if (keys[i][0] != keys[i][1])
-			return keys[i][0] < keys[i][1] ? 1 : -1;
-	return strcmp(x->identity.id, y->identity.id);
+	for (size_t i = 0; i < ARRAY_SIZE(x->keys); i++)
+		if (x->keys[i] != y->keys[i])
+			return x->keys[i] < y->keys[i] ? 1 : -1;
+	return strcmp(x->vm->identity.id, y->vm->identity.id);
 }
 
 static int sort_vms(struct view *v)
 {
+	const struct storms *storms = v->context->storms;
+
 	v->vms = calloc(v->model->n_vms + 1, sizeof(*v->vms));
 	if (!v->vms)
 		return -ENOMEM;
-	FOREACH_VM (v->model, vm)
-		if (v->n_vms < v->model->n_vms)
-			v->vms[v->n_vms++] = vm;
-	qsort(v->vms, v->n_vms, sizeof(*v->vms), compare_vms);
+	FOREACH_VM (v->model, vm) {
+		struct row *row = v->vms + v->n_vms;
+
+		if (v->n_vms == v->model->n_vms)
+			break;
+		v->n_vms++;
+		row->vm = vm;
+		row->storms = storms ? storms_find(storms, vm->identity.key) : NULL;
+		row->keys[0] = row->storms ? storms_count_active(row->storms) : 0;
+		row->keys[1] = vm_cp_total(vm);
+		row->keys[2] = vm->kernel.counters.injected;
+		row->keys[3] = vm_msr_total(vm);
+	}
+	qsort(v->vms, v->n_vms, sizeof(*v->vms), compare_rows);
 	v->n_pages = MAX(1U, (unsigned int)((v->n_vms + LANDING_VMS_MAX - 1) / LANDING_VMS_MAX));
 	return 0;
 }

@@ -82,6 +82,9 @@ const struct policy_object policy_match_object = {"match", match_keys, ARRAY_SIZ
 #define DELAY_MAX_MS ((uint32_t)(CETD_POLICY_DELAY_MAX_NS / NSEC_PER_MSEC))
 #define INTERVAL_MAX_MS ((uint32_t)(CETD_POLICY_INTERVAL_MAX_NS / NSEC_PER_MSEC))
 
+/* A start and an end are told of: a guest is not to have that as often as it likes. */
+#define QUIET_MIN_MS 1000
+
 static const struct policy_key rate_keys[] = {
 	[POLICY_RATE_KINDS] = {.name = "kinds",
 			       .type = POLICY_KEY_ENUM_SET,
@@ -138,7 +141,7 @@ static const struct policy_key rate_keys[] = {
 		{.name = "quiet_ms",
 		 .type = POLICY_KEY_U32,
 		 .offset = offsetof(struct policy_rate_text, quiet_ms),
-		 .min = 1,
+		 .min = QUIET_MIN_MS,
 		 .max = 2 * INTERVAL_MAX_MS,
 		 .about = "The storm is over after so long without a fault over the "
 			  "limit; at least the interval and twice the longest delay. 10000, "

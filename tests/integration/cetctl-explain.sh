@@ -38,6 +38,8 @@ canned() {
 	start_fake "$work/policy.json"
 	expect "what the policy did, and would have done" 0 \
 		'All 9 faults were given*8 would have been delayed*mode: monitor. By name, r\\x1b1.' "" explain web-1
+	expect "the storms are told" 0 \
+		"Storms: 3 so far*1.500 s in*One goes on since*12 faults*rate 0, so*throttle." "" explain web-1
 }
 
 # Blind is not the same as quiet: exit code 6, and what is known is told.

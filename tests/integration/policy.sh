@@ -114,4 +114,14 @@ check "more faults are counted" wait_for 20 eval \
 equal "but without record not in the log" 3 "$(recorded)"
 equal "cetctl says so" "No policy is in force." "$(cetctl policy show other)"
 stop_daemon
+
+# A dry run is told what is in force, does nothing, and counts nothing.
+printf '{ "version": 1, "rules": [ { "id": "web", "match": { "name": "web*" }, "mode": "enforce", "ibt": "off" } ] }' >"$rules/10-a.json"
+start_daemon --config "$work/cetd.conf" --dry-run || not_ok "a dry run starts"
+check "a dry run says what it would do" wait_for 20 grep -q "Dry run: the policy of VM .* would be to turn off IBT" "$work/cetd.log"
+equal "but shows no counts as if it had" null "$(cetctl dump | jq -c '.vms[] | select(.name == "web-1") | .storms')"
+equal "nor are there metrics" 0 "$(scrape | grep -c '^cetd_vm_policy_decisions_total')"
+equal "what should hold is there" "enforce rule web" "$(scrape | sed -nE \
+	's/^cetd_vm_policy_info\{.*setting="mode",value="([a-z]*)",effect="[a-z_]*",source="([a-z]*)",rule="web"\} 1$/\1 \2 web/p')"
+stop_daemon
 exit $failed

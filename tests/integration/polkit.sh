@@ -78,9 +78,13 @@ methods=(
 	"manage|vm|SetRateLimit|stt [] 1 0"
 	"manage|vm|SetPolicy|stt {} 1 0"
 	"manage|vm|ClearOverride|ast 0 1"
+	"enforce|vm|Freeze|tt 1 0"
+	"enforce|vm|Thaw|"
+	"enforce|vm|Freeze|tt 1 0"
+	"enforce|vm|Thaw|"
 )
 # Those that anyone may call; with the guarded ones these are all there are.
-open="ListVMs GetVM GetVMByPID Describe DumpByFileDescriptor Metrics GetPolicy"
+open="ListVMs GetVM GetVMByPID Describe DumpByFileDescriptor GetPolicy Metrics"
 
 # A METHOD-LINE as busctl's arguments: path, interface, method, signature and values.
 call_of() {

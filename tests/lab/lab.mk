@@ -11,7 +11,7 @@ lab_guests := $(patsubst tests/lab/guest/%.S,$(BUILD)/guest/%.bin,$(wildcard tes
 
 # Everything that runs on /dev/kvm, here or in the lab; static, so that any initramfs can carry it.
 .PHONY: lab-guests
-lab-guests: $(BUILD)/cetvmm $(lab_guests)
+lab-guests: $(BUILD)/cetvmm $(lab_guests) $(BUILD)/cetlinux $(BUILD)/linux/init $(BUILD)/cetview
 
 $(BUILD)/cetvmm: $(lab_vmm_obj)
 	$(Q)echo "  LD      $@"
@@ -30,11 +30,27 @@ $(BUILD)/guest/%.bin: tests/lab/guest/%.S tests/lab/guest/guest.ld
 	$(Q)$(LD) -T tests/lab/guest/guest.ld -o $(BUILD)/guest/$*.elf $(BUILD)/guest/$*.o
 	$(Q)objcopy -O binary $(BUILD)/guest/$*.elf $@
 
+$(BUILD)/cetview: tests/lab/view/cetview.c
+	$(Q)mkdir -p $(@D)
+	$(Q)echo "  LD      $@"
+	$(Q)$(CC) $(CFLAGS) -D_GNU_SOURCE -std=gnu11 -static -o $@ $<
+
+# A VMM that boots a Linux kernel, and that guest's PID 1.
+$(BUILD)/cetlinux: tests/lab/linux/main.c tests/lab/linux/boot.c tests/lab/linux/boot.h
+	$(Q)mkdir -p $(@D)
+	$(Q)echo "  LD      $@"
+	$(Q)$(CC) $(CFLAGS) -D_GNU_SOURCE -std=gnu11 -static -o $@ $(filter %.c,$^)
+
+$(BUILD)/linux/init: tests/lab/linux/init.S
+	$(Q)mkdir -p $(@D)
+	$(Q)echo "  GUEST   $@"
+	$(Q)$(CC) -nostdlib -static -o $@ $<
+
 -include $(lab_vmm_obj:.o=.d) $(lab_guests:.bin=.d)
 
 ## lab: boot kernels on emulated CET hardware and test guests, KVM and cetd there (KERNEL=, TEST=, CPUS=)
 .PHONY: lab
-lab: all lab-guests $(BUILD)/tests/bpf/test-patched $(BUILD)/tests/bpf/pins-layout
+lab: all lab-guests $(BUILD)/tests/bpf/test-patched $(BUILD)/tests/bpf/pins-layout $(BUILD)/tests/fake-systemd
 	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab run
 
 ## lab-bench: what #CP, exits, CET MSRs and moves between CPUs cost, in instructions, on the lab's kernels

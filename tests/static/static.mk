@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-CHECKS += tests/static/manuals.sh tests/static/install.sh
+CHECKS += tests/static/manuals.sh tests/static/install.sh tests/static/units.sh

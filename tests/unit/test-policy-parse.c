@@ -122,6 +122,8 @@ static void test_accepted_and_refused(void **state _unused_)
 		 RATE("{\"limit\": 1, \"then\": \"throttle\", \"min_delay_ms\": 9, "
 		      "\"max_delay_ms\": 8}"),
 		 "min_delay_ms is 9, valid is at most max_delay_ms, 8"},
+		{RATE("{\"limit\": 1, \"then\": \"alert\", \"quiet_ms\": 1000}"),
+		 RATE("{\"limit\": 1, \"then\": \"alert\", \"quiet_ms\": 999}"), "quiet_ms is 999"},
 		{RATE("{\"limit\": 1, \"then\": \"throttle\", \"quiet_ms\": 2000}"),
 		 RATE("{\"limit\": 1, \"then\": \"throttle\", \"quiet_ms\": 1999}"),
 		 "quiet_ms is 1999, valid is at least 2000"},
@@ -178,7 +180,7 @@ static void test_values_arrive(void **state _unused_)
 		"{\"id\": \"first\", \"record\": true, \"cp_rate\": {\"limit\": 20, "
 		"\"interval_ms\": "
 		"500, \"burst\": 30, \"then\": \"throttle\", \"min_delay_ms\": 2, "
-		"\"max_delay_ms\": 64, \"quiet_ms\": 700, \"kinds\": [\"near_ret\", \"other\"], "
+		"\"max_delay_ms\": 64, \"quiet_ms\": 1700, \"kinds\": [\"near_ret\", \"other\"], "
 		"\"privileges\": [\"user\"]}},\n"
 		"{\"id\": \"second\", \"match\": {\"uuid\": "
 		"\"4DEA22B31D52D8F325161120DEADBEEF\"}, \"mode\": \"enforce\", \"ibt\": \"off\", "
@@ -204,7 +206,7 @@ static void test_values_arrive(void **state _unused_)
 						 1U << POLICY_SETTING_CP_RATE);
 	r = a->values.rates;
 	assert_int_equal(r->interval_ns, 500 * NSEC_PER_MSEC);
-	assert_int_equal(r->quiet_ns, 700 * NSEC_PER_MSEC);
+	assert_int_equal(r->quiet_ns, 1700 * NSEC_PER_MSEC);
 	assert_int_equal(r->min_delay_ns, 2 * NSEC_PER_MSEC);
 	assert_int_equal(r->max_delay_ns, 64 * NSEC_PER_MSEC);
 	assert_int_equal(r->limit, 20);

@@ -19,7 +19,7 @@ static const char *const settings[] = {
 	"{\"cp_rate\": []}",
 	"{\"cp_rate\": {\"limit\": 0, \"then\": \"freeze\", \"kinds\": [\"near_ret\"]}}",
 	"{\"cp_rate\": [{\"limit\": 7, \"then\": \"throttle\", \"interval_ms\": 250, \"burst\": 9,"
-	" \"min_delay_ms\": 3, \"max_delay_ms\": 40, \"quiet_ms\": 500,"
+	" \"min_delay_ms\": 3, \"max_delay_ms\": 40, \"quiet_ms\": 1500,"
 	" \"privileges\": [\"user\"]}, {\"limit\": 1000000, \"then\": \"alert\"},"
 	" {\"limit\": 2, \"then\": \"terminate\", \"max_delay_ms\": 5}]}",
 };

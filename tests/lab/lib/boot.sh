@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 # Make a boot medium and run it in Bochs under a watchdog. Sourced after common.sh and bochs.sh.
 
-# In seconds of CPU time of the emulator, so that a busy machine does not look like a hung guest.
+# In seconds of CPU time of the emulator, so that a busy machine does not look like a hung guest. A kernel with
+# k_slow gets that many times as long.
 lab_quiet_seconds=${LAB_QUIET:-100} # no serial output for this long ends a boot
 lab_boot_seconds=${LAB_BOOT_LIMIT:-900}
 # idle=halt: Bochs misses wake-ups by MWAIT's monitor, and each MONITOR searches its TLBs.
@@ -97,6 +98,7 @@ boot_cpu_seconds() {
 # boot_run LABEL ISO CPUS SERIAL: 0 if the machine powered itself off after its tests, 1 if it was cut off.
 boot_run() {
 	local label=$1 serial=$4 pid start seen=0 size=0 last=0 used=0 now now_used why=''
+	local quiet_limit=$((lab_quiet_seconds * k_slow)) boot_limit=$((lab_boot_seconds * k_slow))
 	boot_bochsrc "$2" "$3" "$serial" "$serial.bochs" >"$serial.bochsrc"
 	: >"$serial"
 	"$bochs_dir/bochs" -q -f "$serial.bochsrc" >"$serial.stdout" 2>&1 </dev/null &
@@ -110,8 +112,8 @@ boot_run() {
 		used=$now_used
 		[ "$now" = "$size" ] || { size=$now last=$used; }
 		[ -n "${LAB_SILENT:-}" ] || seen=$(boot_progress "$label" "$serial" "$seen")
-		[ $((used - last)) -lt "$lab_quiet_seconds" ] || why="no output for $lab_quiet_seconds s of its CPU time"
-		[ "$used" -lt "$lab_boot_seconds" ] || why="not done after $lab_boot_seconds s of CPU time"
+		[ $((used - last)) -lt "$quiet_limit" ] || why="no output for $quiet_limit s of its CPU time"
+		[ "$used" -lt "$boot_limit" ] || why="not done after $boot_limit s of CPU time"
 		[ -z "$why" ] || kill -KILL "$pid"
 		[ -z "$why" ] || break
 	done

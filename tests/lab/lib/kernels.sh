@@ -9,8 +9,10 @@ series_root=${LAB_SERIES:-$lab_root/../../kernel-patches}
 # kernel_conf NAME: read its description into k_*.
 kernel_conf() {
 	local kind='' suite='' image='' modules='' source='' series='' cet='' events='' optional=no
-	k_name=$1 k_variant=plain
+	k_name=$1 k_variant=plain k_slow=1
 	case $1 in *:*) k_variant=${1#*:} ;; esac
+	# How much more time a test may take; KASAN and lockdep cost instructions, which are the emulator's time.
+	[ "$k_variant" != debug ] || k_slow=8
 	local conf=$lab_root/kernels/${1%%:*}.conf
 	[ -r "$conf" ] || die "no kernel '$1': known are $(kernel_names | tr '\n' ' ')"
 	[[ $k_variant =~ ^(plain|debug)$ ]] || die "kernel '$1': the only variant is :debug"
@@ -151,9 +153,13 @@ kernel_progress() {
 # kernel_compile SOURCE OBJECTS OUT
 kernel_compile() {
 	local src=$1 obj=$2 out=$3 fragments=("$lab_root/kernel.config") make ko
+	local vital=(CONFIG_KVM_INTEL=m CONFIG_X86_USER_SHADOW_STACK=y CONFIG_DEBUG_INFO_BTF=y)
 	apt_need build-essential flex bison bc libelf-dev libssl-dev dwarves zlib1g-dev kmod cpio rsync python3 ||
 		return 1
-	[ "$k_variant" = plain ] || fragments+=("$lab_root/kernel-$k_variant.config")
+	if [ "$k_variant" != plain ]; then
+		fragments+=("$lab_root/kernel-$k_variant.config")
+		mapfile -t -O ${#vital[@]} vital < <(grep '=y$' "${fragments[1]}")
+	fi
 	mkdir -p "$obj"
 	make=(make -C "$src" "O=$obj" "${kernel_make_vars[@]}")
 	if ! cat "${fragments[@]}" | cmp -s - "$obj/.lab-fragments" || [ ! -e "$obj/.config" ]; then
@@ -163,7 +169,7 @@ kernel_compile() {
 		lab_logged "config-$k_name" "${make[@]}" olddefconfig || return 1
 		cat "${fragments[@]}" >"$obj/.lab-fragments"
 	fi
-	for ko in CONFIG_KVM_INTEL=m CONFIG_X86_USER_SHADOW_STACK=y CONFIG_DEBUG_INFO_BTF=y; do
+	for ko in "${vital[@]}"; do
 		grep -qx "$ko" "$obj/.config" || die "kernel $k_name: $ko did not survive olddefconfig"
 	done
 	say "kernel $k_name: building (first time about 10 minutes on two cores), log $lab_cache/log/build-$k_name.log"
@@ -226,7 +232,9 @@ kernel_need() {
 	[ -z "$k_series" ] || [ ${#patches[@]} -gt 0 ] || die "kernel $1: kernel-patches/$k_series has no patches yet"
 	kernel_dir=$lab_cache/kernel/$k_name-$({
 		echo "$pristine_dir" "$k_variant"
-		cat "$lab_root/kernel.config" "$lab_root/kernel-debug.config" "${patches[@]}"
+		cat "$lab_root/kernel.config"
+		[ "$k_variant" = plain ] || cat "$lab_root/kernel-$k_variant.config"
+		[ ${#patches[@]} = 0 ] || cat "${patches[@]}"
 	} | lab_key)
 	[ -e "$kernel_dir/release" ] || lab_locked "kernel-$k_source" kernel_source_build
 }

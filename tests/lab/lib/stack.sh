@@ -23,8 +23,8 @@ stack_stage() {
 		stack_program "$1" "$(command -v $program)" || return 1
 	done
 	stack_program "$1" "$lab_build/cetd" && stack_program "$1" "$lab_build/cetctl" || return 1
-	for program in test-patched pins-layout; do
-		[ ! -x "$lab_build/tests/bpf/$program" ] || stack_program "$1" "$lab_build/tests/bpf/$program" || return 1
+	for program in bpf/test-patched bpf/pins-layout fake-systemd; do
+		[ ! -x "$lab_build/tests/$program" ] || stack_program "$1" "$lab_build/tests/$program" || return 1
 	done
 	install -D "$(command -v bash)" "$1/bin/bash"
 	mkdir -p "$1/lab/src/tests/lib" "$1/lab/src/systemd" "$1/lab/expect" "$1/etc"

@@ -5,18 +5,19 @@
 # tests_guests CPUS: the table expect/guests.tsv for the kernel last read by kernel_conf.
 # NAME=GUEST names a second use of a guest. Where the kernel gives guests CET, each also runs with it hidden.
 tests_guests() {
-	local name on seconds options with without file
+	local name on seconds options with without file limit
 	while IFS=$'\t' read -r name on seconds options with without; do
 		[[ $name != \#* && " $on " == *" $1 "* ]] || continue
 		file=/lab/guest/${name#*=}.bin name=${name%%=*}
 		[ "$options" != - ] || options=''
+		limit=$((seconds * k_slow))
 		if [ "$k_cet" = yes ]; then
 			printf 'guest-%s\t%s\tcetvmm --timeout %s %s --expect "%s" %s\n' \
-				"$name" "$seconds" "$seconds" "$options" "$with" "$file"
+				"$name" "$seconds" "$limit" "$options" "$with" "$file"
 		fi
 		[ "$without" != - ] || continue
 		printf '%s-%s\t%s\tcetvmm --timeout %s %s %s --expect "%s" %s\n' \
-			"$([ "$k_cet" = yes ] && echo hidden || echo guest)" "$name" "$seconds" "$seconds" \
+			"$([ "$k_cet" = yes ] && echo hidden || echo guest)" "$name" "$seconds" "$limit" \
 			"$([ "$k_cet" = yes ] && echo --no-cet)" "$options" "$without" "$file"
 	done <"$lab_root/expect/guests.tsv"
 }
@@ -37,21 +38,6 @@ tests_selftests() {
 	done <"$lab_root/expect/selftests.tsv"
 }
 
-# tests_series CPUS PATTERN: what the kernel's own series brings: its selftests and the tests of its policy hook. Those
-# attach and detach a thousand times amid two storming vCPUs: on two CPUs minutes, and only when asked for by name.
-tests_series() {
-	local name
-	for name in $(series_selftests); do
-		if [ -n "${KERNEL_IMAGE:-}${KERNEL_TREE:-}" ]; then
-			printf 'selftest-%s\t5\techo built only with a kernel of its series >/tmp/reason; exit 77\n' "$name"
-		else
-			printf 'selftest-%s\t60\t/lab/tests/selftest %s\n' "$name" "$name"
-		fi
-	done
-	[ "$1" = 1 ] || [ "$2" = policy ] || return 0
-	[ -z "$(series_policy_test)" ] || printf 'policy\t120\tpolicy-test /lab/policy.bpf.o\n'
-}
-
 # tests_stack CPUS: one boot is enough. Its parts report as stack-PART.
 tests_stack() {
 	[ "$1" = 1 ] || return 0
@@ -65,7 +51,7 @@ tests_stack() {
 # tests_enforce CPUS: where the kernel has the policy hook; in a boot of its own. Its parts report as enforce-PART.
 tests_enforce() {
 	[ "$1" = 1 ] && stack_is_built && kernel_has_hook || return 0
-	printf 'enforce\t300\t/lab/tests/enforce\nenforce-kernel-log\t20\t/lab/tests/kernel-log\n'
+	printf 'enforce\t400\t/lab/tests/enforce\n'
 }
 
 # tests_patched: the BPF tests that only a kernel with cetd's tracepoints can pass; a skip is a failure there.
@@ -74,10 +60,17 @@ tests_patched() {
 	printf 'bpf-patched\t300\tcd /lab/src; test-patched >/tmp/out 2>&1; r=$?; cat /tmp/out; ! grep SKIP /tmp/out && exit $r; exit 1\n'
 }
 
+# tests_view CPUS: what user space sees of CET must be the same on all kernels that bring it.
+tests_view() {
+	[ "$1" = 1 ] && [ "$k_cet" = yes ] || return 0
+	printf 'view\t20\t/lab/tests/view %s\n' "$([ -n "$k_series" ] && echo patched || echo stock)"
+}
+
 # Asked for by `lab bench` and `lab record` alone.
 tests_bench() { printf 'bench\t600\t/lab/tests/bench %s\n' "$(stack_class)"; }
 tests_record() { printf 'record\t600\t/lab/tests/record\n'; }
 
+# Whatever else is asked for: what the kernel complains of while it runs is a failure.
 tests_last() {
 	printf 'kernel-log\t20\t/lab/tests/kernel-log\n'
 }
@@ -93,13 +86,21 @@ tests_list() {
 	{
 		tests_guests "$1"
 		tests_selftests "$1"
-		tests_series "$1" "$2"
+		tests_view "$1"
+		tests_series "$1"
+		tests_policy "$1" "$2"
+		tests_linux "$1"
 		tests_stack "$1"
 		tests_enforce "$1"
 		tests_patched
 		tests_last
-	} | while IFS=$'\t' read -r name rest; do
-		# shellcheck disable=SC2053
-		[[ $name == $2 ]] && printf '%s\t%s\n' "$name" "$rest"
-	done
+	} | {
+		any=''
+		while IFS=$'\t' read -r name seconds command; do
+			# shellcheck disable=SC2053
+			[[ $name == $2 || -n $any && $name == kernel-log ]] || continue
+			any=yes
+			printf '%s\t%s\t%s\n' "$name" $((seconds * k_slow)) "$command"
+		done
+	}
 }
