@@ -11,7 +11,7 @@ lab_root=$PWD/tests/lab
 . tests/lab/lib/common.sh
 # shellcheck source=lib/boot.sh
 . tests/lab/lib/boot.sh
-bochs_dir=$work
+bochs_dir=$work k_slow=1
 
 # boots WHAT: run an emulator that, its serial log begun, does WHAT; sets code and said.
 boots() {
