@@ -55,8 +55,8 @@ struct bus_commands {
 };
 
 /*
- * Connect to address ("system", "user" or a D-Bus address) and register the objects. Logging. The model and the
- * context outlive the bus.
+ * Connect to address ("system", "user" or a D-Bus address) and register the objects. Logging. The model, the
+ * context and the address outlive the bus. A bus that ends is waited for.
  */
 int bus_new(sd_event *event, const char *address, const struct model *model,
 	    const struct export_context *ctx, const struct bus_commands *commands,

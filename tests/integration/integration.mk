@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of the whole daemon, plain and sanitized; run by `make check`.
-INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh freeze.sh notify.sh overrides.sh pins.sh policy.sh \
-	polkit.sh replay.sh signals.sh)
+INTEGRATION := $(addprefix tests/integration/,bad-input.sh bus-restart.sh daemon.sh freeze.sh notify.sh overrides.sh \
+	pins.sh policy.sh polkit.sh replay.sh signals.sh)
 CHECKS += $(INTEGRATION) tests/integration/store-crash.sh
 CHECK_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,fake-machine inject kill-at notify-socket polkit-agent)
 SANITIZED_CHECKS += $(INTEGRATION)
