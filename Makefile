@@ -61,8 +61,8 @@ include $(wildcard tests/*/*.mk)
 deps:
 	$(Q)tests/lib/deps.sh build demo check bench
 
-# The targets for a fresh machine install first, then build.
-ifneq ($(filter check demo bench bench-% check-% lab lab-%,$(MAKECMDGOALS)),)
+# The targets for a fresh machine install first, then build; but not in the build of a package, which says what it needs.
+ifneq ($(if $(PACKAGING),,$(filter check demo bench bench-% check-% lab lab-%,$(MAKECMDGOALS))),)
 $(call objs,$(wildcard daemon/*.c) $(DAEMON_SRC) $(CLI_SRC)) $(BUILD)/vmlinux.h $(BUILD)/cetvmm: | deps
 endif
 
