@@ -47,6 +47,7 @@ build_packages() {
 	grep ^roots: "$run/log"
 	root_mount "$run/build" "$roots/$release/build" "$roots/$release/base" || exit 1
 	tree_copy "$run/build/root/src"
+	cp -a "$run/build/root/src" "$second"
 	in_root "$run/build/root" -- make -C /src deb >"$run/log" 2>&1 || give_up "make deb on a bare $release" "$run/log"
 	ok "make deb on a bare $release"
 	first=$run/build/root/src/build/deb
@@ -56,7 +57,6 @@ build_packages() {
 
 	# The same once more: elsewhere, at another time, in another zone and with another umask.
 	[ "$release" = trixie ] || return 0
-	tree_copy "$second"
 	in_root "$run/build/root" -- sh -c 'umask 077 && TZ=Asia/Tokyo DEB_BUILD_OPTIONS="nocheck parallel=1" \
 		make -C /elsewhere deb' >"$run/log" 2>&1 || give_up "a second build" "$run/log"
 	for deb in "$first"/*.deb "$first"/*.dsc "$first"/*.tar.xz; do
@@ -107,15 +107,24 @@ in_root "$run/boot/root" --bind-ro="$run/test:/cetd-test" -- bash /cetd-test/bef
 # systemd mounts a BPF file system itself, but not in a container. Unified cgroups whatever the host has: freezing
 # units needs them.
 mount -t bpf -o mode=700 bpf "$run/bpf"
-SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 timeout -k 10 400 systemd-nspawn -q --boot -D "$run/boot/root" -M "cetd-$release-$$" \
+start "$run/log" env SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 timeout -k 10 400 \
+	systemd-nspawn -q --boot -D "$run/boot/root" -M "cetd-$release-$$" \
 	--register=no --keep-unit --console=pipe --private-network --bind=/dev/kvm --bind="$run/bpf:/sys/fs/bpf" \
 	--bind-ro="$run/test:/cetd-test" --bind="$run/out:/cetd-out" --capability=CAP_BPF,CAP_PERFMON,CAP_SYS_ADMIN \
-	--system-call-filter="bpf perf_event_open" </dev/null >"$run/log" 2>&1
+	--system-call-filter="bpf perf_event_open"
+container=$pid
+# timeout's child is nspawn, and its child is systemd.
+find_leader() { leader=$(pgrep -P "$(pgrep -P "$container")" | head -n 1) && [ -S "/proc/$leader/root/run/dbus/system_bus_socket" ]; }
+if wait_for 60 find_leader; then
+	find_leader
+	tests/system/freeze.sh "$leader" "$run/out" >"$run/out/freeze"
+fi
+wait "$container"
 r=$?
 cp "$run/log" "$BUILD/test-logs/system-$release-console.log"
 cp "$run/out/journal" "$BUILD/test-logs/system-$release-journal.log" 2>/dev/null
-cat "$run/out/log"
+cat "$run/out/log" "$run/out/freeze"
 grep -q '^# the end' "$run/out/log" ||
 	not_ok "the tests inside end (nspawn: $r, see $BUILD/test-logs/system-$release-console.log)"
 equal "no pin is left behind" "" "$(ls "$run/bpf" | grep cetd)"
-exit $((failed + $(grep -c '^not ok' "$run/out/log") > 0))
+exit $((failed + $(cat "$run/out/log" "$run/out/freeze" | grep -c '^not ok') > 0))
