@@ -178,10 +178,10 @@ install: all
 install: install-monitoring
 .PHONY: install-monitoring
 install-monitoring:
-	install -d $(DESTDIR)$(DATADIR)/doc/cetd/monitoring
-	install -m644 daemon/export/monitoring/* $(DESTDIR)$(DATADIR)/doc/cetd/monitoring
+	install -d $(DESTDIR)$(DATADIR)/cetd/monitoring
+	install -m644 daemon/export/monitoring/* $(DESTDIR)$(DATADIR)/cetd/monitoring
 	sed -i 's,file:///usr/share/,file://$(DATADIR)/,' \
-		$(DESTDIR)$(DATADIR)/doc/cetd/monitoring/cetd-alerts.rules.yml
+		$(DESTDIR)$(DATADIR)/cetd/monitoring/cetd-alerts.rules.yml
 
 ## deb: install what is needed, build the Debian packages in $(BUILD)/deb
 .PHONY: deb

@@ -58,6 +58,8 @@ static void print_identity(const struct options *o, json_object *vm)
 	table_pair(s, "First seen", "%s", when);
 	table_pair(s, "Last activity", "%s", activity);
 	table_pair(s, "Uses CET", "%s", doc_text(vm, "uses_cet") ?: "unknown");
+	if (doc_is_true(vm, "frozen"))
+		table_pair(s, "Frozen", "yes, `cetctl thaw` lets it run on");
 	scols_print_table(s);
 }
 

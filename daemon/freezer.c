@@ -17,7 +17,8 @@ struct frozen {
 	bool is_under_way; /* the actor has not told of the end yet */
 	bool has_failed;   /* for this unit; another is tried anew */
 	char unit[sizeof(((struct cetd_identity *)0)->unit)];
-	uint32_t lifetimes;	    /* of the override that is being set; dropped if it fails */
+	bool was_frozen;	    /* before the order that is under way */
+	uint32_t lifetimes;	    /* of an override that is new with it; dropped if it fails */
 	struct freezer_order order; /* of a person; done is NULL where there is none */
 	UT_hash_handle hh;
 };
@@ -106,7 +107,7 @@ static void on_done(void *userdata, enum actor_action action, int error, const c
 	v->lifetimes = 0;
 	v->has_failed = error < 0;
 	if (error < 0)
-		v->is_frozen = action == ACTOR_THAW && !order.done;
+		v->is_frozen = action == ACTOR_THAW ? !order.done : v->was_frozen;
 	/* A VM that ended meanwhile is forgotten only now. */
 	if (!vm)
 		drop(f, v);
@@ -133,6 +134,7 @@ static int act(struct freezer *f, const struct vm *vm, struct frozen *v, bool is
 		return r;
 	v->is_frozen = is_frozen;
 	v->is_under_way = true;
+	v->was_frozen = false;
 	v->order = *order;
 	snprintf(v->unit, sizeof(v->unit), "%s", vm->identity.unit);
 	return 0;
@@ -191,8 +193,10 @@ int freezer_freeze(struct freezer *f, const struct vm *vm, enum policy_lifetime 
 		   uint64_t for_usec, const struct freezer_order *order, char **ret_message)
 {
 	const struct policy_values frozen = {.sets = FROZEN_BIT};
+	const struct policy_override *o =
+		ledger_find_override(governor_get_ledger(f->governor), vm->identity.id);
+	bool is_new = !o || !(o->layers[lifetime].values.sets & FROZEN_BIT), was_frozen;
 	struct frozen *v = find_or_add(f, vm->identity.key);
-	bool was_frozen;
 	int r;
 
 	*ret_message = NULL;
@@ -209,11 +213,14 @@ int freezer_freeze(struct freezer *f, const struct vm *vm, enum policy_lifetime 
 	}
 	r = act(f, vm, v, true, order);
 	if (r >= 0) {
-		v->lifetimes = 1U << lifetime;
+		v->lifetimes = is_new ? 1U << lifetime : 0;
+		v->was_frozen = was_frozen;
 		return 0;
 	}
-	v->is_frozen = false;
-	governor_clear(f->governor, vm->identity.id, 1U << lifetime, FROZEN_BIT, ret_message);
+	v->is_frozen = was_frozen;
+	if (is_new)
+		governor_clear(f->governor, vm->identity.id, 1U << lifetime, FROZEN_BIT,
+			       ret_message);
 	free(*ret_message);
 	return fail(r, ret_message, strerror(-r));
 }

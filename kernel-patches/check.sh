@@ -89,21 +89,20 @@ findings() {
 	grep -E '(warning|error):|\*\*\*' | sed -E 's/:[0-9]+(:[0-9]+)?:/:/g; s/^\.\.\/src\///' | sort
 }
 
-# baseline DIR KEY TARGET...: findings of the pristine tree, kept in files named by KEY.
+# baseline DIR KEY TARGET...: findings of compiler and sparse in the pristine tree, kept in a file named by KEY.
 baseline() {
 	local dir=$1 key=$2
 	shift 2
-	[ -e "$dir/$key.w" ] && [ -e "$dir/$key.sparse" ] && return 0
+	[ ! -e "$dir/$key" ] || return 0
 	echo "     building the base (once)"
-	kbuild "$dir" W=1 "$@" | findings >"$dir/$key.w.new"
-	kbuild "$dir" W=1 C=2 CHECK=sparse "$@" | findings >"$dir/$key.sparse.new"
-	if grep -hE 'error:|\*\*\*' "$dir/$key.w.new"; then
+	kbuild "$dir" W=1 C=2 CHECK=sparse "$@" >"$dir/log" || {
+		tail -n 20 "$dir/log" | indent
 		return 1
-	fi
-	mv "$dir/$key.w.new" "$dir/$key.w" && mv "$dir/$key.sparse.new" "$dir/$key.sparse"
+	}
+	findings <"$dir/log" >"$dir/$key.new" && mv "$dir/$key.new" "$dir/$key"
 }
 
-# compare NAME LOG BASE: new findings are a failure.
+# compare NAME LOG BASE STATUS: new findings are a failure, and so is the build's own.
 compare() {
 	local new status=$4
 	new=$(findings <"$2" | comm -23 - "$3")
@@ -239,26 +238,22 @@ tree_of() {
 	done
 	key=base-$(printf '%s\n' "$pristine" "${known[@]}" "$(sha256sum <"$here/check.config")" |
 		sha256sum | cut -c1-12)
-	if [ ${#known[@]} = 0 ]; then
-		: >"$dir/$key.w"
-		: >"$dir/$key.sparse"
-	fi
+	[ ${#known[@]} -gt 0 ] || : >"$dir/$key"
 	baseline "$dir" "$key" "${known[@]}" || {
 		result fail "$series base builds"
 		return 1
 	}
 }
 
-# build_checked NAME DIR KIND FILE...: build what the files concern; KIND is w (W=1) or sparse.
+# build_checked NAME DIR SPARSE FILE...: build what the files concern with W=1; SPARSE is 2 to have it look, too, or 0.
 build_checked() {
-	local name=$1 dir=$2 kind=$3 wanted status=0 args=(W=1)
+	local name=$1 dir=$2 sparse=$3 wanted status=0
 	shift 3
 	mapfile -t wanted < <(targets "$@")
 	[ ${#wanted[@]} -gt 0 ] || return 0
-	[ "$kind" = w ] || args=(W=1 C=2 CHECK=sparse)
 	kbuild "$dir" olddefconfig >/dev/null
-	kbuild "$dir" "${args[@]}" "${wanted[@]}" >"$dir/log" || status=$?
-	compare "$name" "$dir/log" "$dir/$key.$kind" $status
+	kbuild "$dir" W=1 "C=$sparse" CHECK=sparse "${wanted[@]}" >"$dir/log" || status=$?
+	compare "$name" "$dir/log" "$dir/$key" $status
 }
 
 # step PATCH: apply, style and, in the full mode, build one patch; false if it does not apply.
@@ -274,7 +269,7 @@ step() {
 	style "$name" "$dir/src" "$patch"
 	[ $full = 1 ] || return 0
 	mapfile -t files < <(kp_files "$patch")
-	build_checked "$name builds" "$dir" w "${files[@]}"
+	build_checked "$name builds" "$dir" 0 "${files[@]}"
 	return 0
 }
 
@@ -304,8 +299,7 @@ check_series() {
 		step "$patch" || return
 	done
 	mapfile -t files < <(kp_files "${patches[@]}")
-	build_checked "$series final state builds (W=1, KVM_WERROR)" "$dir" w "${files[@]}"
-	build_checked "$series sparse" "$dir" sparse "${files[@]}"
+	build_checked "$series final state: W=1, KVM_WERROR, sparse" "$dir" 2 "${files[@]}"
 	selftests "$series" "$dir" "${files[@]}"
 	lab_tree "$series" "$dir"
 	exec 8>&-

@@ -106,6 +106,17 @@ equal "and the rule holds again" "enforce web" "$(policy web-1 '"\(.mode.value) 
 refused "ClearOverride when there is none" "no such override" ClearOverride ast 0 3
 match "a path that is no VM" "Unknown object" "$(bus call org.cetd1 /org/cetd1/vm/none org.cetd1.VM SetMode stt monitor 1 0)"
 
+# The same by cetctl.
+match "cetctl policy set shows what became of it" "ibt +off +(monitored|moot|next_start|in_force)" \
+	"$(cetctl policy set web-1 ibt=off cp_rate='{"limit": 3, "then": "alert"}' --for 1h 2>&1)"
+match "cetctl policy list shows what is set" "web-1 +runtime +cp_rate +3 in 1000 ms: alert" "$(cetctl policy list)"
+match "and the rule" "web +name=web\* +mode=enforce +.*/10-a.json:1" "$(cetctl policy list)"
+match "cetctl policy explain" "mode is enforce: rule web .*ibt is off: set for this VM until cetd ends or the time is over, until 20" \
+	"$(cetctl policy explain web-1 | tr '\n' ' ')"
+match "what is wrong is told with the nearest" "unknown key itb, did you mean ibt" "$(cetctl policy set web-1 itb=off 2>&1)"
+equal "cetctl policy clear" "" "$(cetctl policy clear web-1 2>&1)"
+match "once" "no such override is set for web-1.*cetctl policy list" "$(cetctl policy clear web-1 2>&1 | tr '\n' ' ')"
+
 # Others than root: everything that changes something is refused, what is to be seen is not.
 for call in "SetMode stt monitor 1 0" "SetIBT stt off 1 0" "SetRateLimit stt [] 1 0" "SetPolicy stt {} 1 0" \
 	"ClearOverride ast 0 3"; do

@@ -80,6 +80,8 @@ methods=(
 	"manage|vm|ClearOverride|ast 0 1"
 	"enforce|vm|Freeze|tt 1 0"
 	"enforce|vm|Thaw|"
+	"enforce|vm|Freeze|tt 1 0"
+	"enforce|vm|Thaw|"
 )
 # Those that anyone may call; with the guarded ones these are all there are.
 open="ListVMs GetVM GetVMByPID Describe DumpByFileDescriptor GetPolicy Metrics"

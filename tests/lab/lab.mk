@@ -11,7 +11,7 @@ lab_guests := $(patsubst tests/lab/guest/%.S,$(BUILD)/guest/%.bin,$(wildcard tes
 
 # Everything that runs on /dev/kvm, here or in the lab; static, so that any initramfs can carry it.
 .PHONY: lab-guests
-lab-guests: $(BUILD)/cetvmm $(lab_guests) $(BUILD)/cetlinux $(BUILD)/linux/init
+lab-guests: $(BUILD)/cetvmm $(lab_guests) $(BUILD)/cetlinux $(BUILD)/linux/init $(BUILD)/cetview
 
 $(BUILD)/cetvmm: $(lab_vmm_obj)
 	$(Q)echo "  LD      $@"
@@ -29,6 +29,11 @@ $(BUILD)/guest/%.bin: tests/lab/guest/%.S tests/lab/guest/guest.ld
 		-MF $(BUILD)/guest/$*.d -o $(BUILD)/guest/$*.o $<
 	$(Q)$(LD) -T tests/lab/guest/guest.ld -o $(BUILD)/guest/$*.elf $(BUILD)/guest/$*.o
 	$(Q)objcopy -O binary $(BUILD)/guest/$*.elf $@
+
+$(BUILD)/cetview: tests/lab/view/cetview.c
+	$(Q)mkdir -p $(@D)
+	$(Q)echo "  LD      $@"
+	$(Q)$(CC) $(CFLAGS) -D_GNU_SOURCE -std=gnu11 -static -o $@ $<
 
 # A VMM that boots a Linux kernel, and that guest's PID 1.
 $(BUILD)/cetlinux: tests/lab/linux/main.c tests/lab/linux/boot.c tests/lab/linux/boot.h

@@ -61,6 +61,12 @@ tests_patched() {
 	printf 'bpf-patched\t300\tcd /lab/src; test-patched >/tmp/out 2>&1; r=$?; cat /tmp/out; ! grep SKIP /tmp/out && exit $r; exit 1\n'
 }
 
+# tests_view CPUS: what user space sees of CET must be the same on all kernels that bring it.
+tests_view() {
+	[ "$1" = 1 ] && [ "$k_cet" = yes ] || return 0
+	printf 'view\t20\t/lab/tests/view %s\n' "$([ -n "$k_series" ] && echo patched || echo stock)"
+}
+
 # Asked for by `lab bench` and `lab record` alone.
 tests_bench() { printf 'bench\t600\t/lab/tests/bench %s\n' "$(stack_class)"; }
 tests_record() { printf 'record\t600\t/lab/tests/record\n'; }
@@ -81,6 +87,7 @@ tests_list() {
 	{
 		tests_guests "$1"
 		tests_selftests "$1"
+		tests_view "$1"
 		tests_series "$1"
 		tests_linux "$1"
 		tests_stack "$1"

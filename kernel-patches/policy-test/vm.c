@@ -125,8 +125,12 @@ static void *run_vcpu(void *arg)
 			if (errno != EINTR)
 				err(2, "KVM_RUN");
 			v->back_ns = now_ns();
-			while (v->is_paused)
+			v->is_waiting = true;
+			while (v->is_paused && !v->is_done)
 				usleep(100);
+			v->is_waiting = false;
+			if (v->is_done)
+				return NULL;
 			continue;
 		}
 		if (v->run->exit_reason != KVM_EXIT_IO || v->run->io.port != PORT_END)
@@ -142,7 +146,7 @@ static void on_signal(int signal)
 	(void)signal;
 }
 
-struct vm *vm_start(unsigned int nr_vcpus, bool is_user, bool has_cet, uint64_t rounds)
+static struct vm *vm_new(unsigned int nr_vcpus, bool has_cet)
 {
 	int kvm = check(open("/dev/kvm", O_RDWR | O_CLOEXEC), "/dev/kvm");
 	struct kvm_userspace_memory_region region = { .memory_size = MEM_BYTES };
@@ -166,11 +170,24 @@ struct vm *vm_start(unsigned int nr_vcpus, bool is_user, bool has_cet, uint64_t 
 		v->fd = check(ioctl(vm->fd, KVM_CREATE_VCPU, i), "KVM_CREATE_VCPU");
 		v->run = mmap(NULL, vm->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
 		set_cpuid(kvm, v->fd, has_cet);
-		set_registers(vm, i, is_user, rounds);
 	}
 	close(kvm);
-	for (unsigned int i = 0; i < nr_vcpus; i++)
+	return vm;
+}
+
+static void run(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		pthread_create(&vm->vcpus[i].thread, NULL, run_vcpu, vm->vcpus + i);
+}
+
+struct vm *vm_start(unsigned int nr_vcpus, bool is_user, bool has_cet, uint64_t rounds)
+{
+	struct vm *vm = vm_new(nr_vcpus, has_cet);
+
+	for (unsigned int i = 0; i < nr_vcpus; i++)
+		set_registers(vm, i, is_user, rounds);
+	run(vm);
 	return vm;
 }
 
@@ -180,10 +197,15 @@ void vm_join(struct vm *vm)
 		pthread_join(vm->vcpus[i].thread, NULL);
 }
 
+void vm_end(struct vm *vm, unsigned int i)
+{
+	*at(vm, BLOCK + i * BLOCK_BYTES + BLOCK_STOP) = 1;
+}
+
 void vm_stop(struct vm *vm)
 {
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
-		*at(vm, BLOCK + i * BLOCK_BYTES + BLOCK_STOP) = 1;
+		vm_end(vm, i);
 	vm_join(vm);
 }
 
@@ -198,12 +220,17 @@ void vm_free(struct vm *vm)
 	free(vm);
 }
 
+uint64_t vm_get(const struct vm *vm, unsigned int i, unsigned int offset)
+{
+	return *(volatile uint64_t *)at(vm, BLOCK + i * BLOCK_BYTES + offset);
+}
+
 uint64_t vm_sum(const struct vm *vm, unsigned int offset)
 {
 	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
-		sum += *at(vm, BLOCK + i * BLOCK_BYTES + offset);
+		sum += vm_get(vm, i, offset);
 	return sum;
 }
 
@@ -228,36 +255,86 @@ static uint64_t pause_vcpu(struct vcpu *v)
 	uint64_t start = now_ns();
 
 	v->is_paused = true;
-	v->back_ns = 0;
 	/* A signal that comes between two KVM_RUNs is lost. */
-	for (unsigned int i = 0; !v->back_ns && !v->is_done; i++) {
+	for (unsigned int i = 0; !v->is_waiting && !v->is_done; i++) {
 		if (i % 500 == 0)
 			pthread_kill(v->thread, SIGUSR1);
 		usleep(100);
 	}
-	return v->back_ns ? v->back_ns - start : UINT64_MAX;
+	return v->is_waiting ? v->back_ns - start : UINT64_MAX;
+}
+
+static void resume_vcpu(struct vcpu *v)
+{
+	v->is_paused = false;
+	while (v->is_waiting)
+		usleep(100);
 }
 
 uint64_t vm_kick_ns(struct vm *vm)
 {
 	uint64_t ns = pause_vcpu(vm->vcpus);
 
-	vm->vcpus[0].is_paused = false;
+	resume_vcpu(vm->vcpus);
 	return ns;
 }
 
-uint64_t vm_s_cet(struct vm *vm)
+static uint64_t s_cet(struct vm *vm, unsigned long request, uint64_t value)
 {
 	struct {
 		struct kvm_msrs header;
 		struct kvm_msr_entry entry;
-	} msrs = { .header.nmsrs = 1, .entry.index = 0x6a2 };
+	} msrs = { .header.nmsrs = 1, .entry = { .index = 0x6a2, .data = value } };
 	struct vcpu *v = vm->vcpus;
 
 	if (!v->is_done)
 		pause_vcpu(v);
-	if (ioctl(v->fd, KVM_GET_MSRS, &msrs) != 1)
-		err(2, "KVM_GET_MSRS");
-	v->is_paused = false;
+	if (ioctl(v->fd, request, &msrs) != 1)
+		err(2, "IA32_S_CET");
+	resume_vcpu(v);
 	return msrs.entry.data;
+}
+
+uint64_t vm_s_cet(struct vm *vm)
+{
+	return s_cet(vm, KVM_GET_MSRS, 0);
+}
+
+void vm_set_s_cet(struct vm *vm, uint64_t value)
+{
+	s_cet(vm, KVM_SET_MSRS, value);
+}
+
+static void copy(int from, unsigned long get, int to, unsigned long set, void *state)
+{
+	check(ioctl(from, get, state), "getting state");
+	check(ioctl(to, set, state), "setting state");
+}
+
+/* What a migration carries, as far as the guest has it: it does not use shadow stacks. */
+struct vm *vm_move(struct vm *from)
+{
+	struct {
+		struct kvm_msrs header;
+		struct kvm_msr_entry entries[2];
+	} msrs = { .header.nmsrs = 2, .entries = { { .index = 0x6a0 }, { .index = 0x6a2 } } };
+	struct vm *to = vm_new(1, true);
+	int old = from->vcpus[0].fd, new = to->vcpus[0].fd;
+	struct kvm_vcpu_events events;
+	struct kvm_sregs sregs;
+	struct kvm_xsave xsave;
+	struct kvm_regs regs;
+
+	pause_vcpu(from->vcpus);
+	memcpy(to->mem, from->mem, MEM_BYTES);
+	copy(old, KVM_GET_SREGS, new, KVM_SET_SREGS, &sregs);
+	copy(old, KVM_GET_REGS, new, KVM_SET_REGS, &regs);
+	copy(old, KVM_GET_XSAVE, new, KVM_SET_XSAVE, &xsave);
+	copy(old, KVM_GET_MSRS, new, KVM_SET_MSRS, &msrs);
+	copy(old, KVM_GET_VCPU_EVENTS, new, KVM_SET_VCPU_EVENTS, &events);
+	from->vcpus[0].is_done = true;
+	vm_join(from);
+	vm_free(from);
+	run(to);
+	return to;
 }

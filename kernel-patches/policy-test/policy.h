@@ -17,4 +17,5 @@ enum { COUNT_CP = NR_ACTIONS, COUNT_VCPU_POLICY, NR_COUNTS };
 struct policy {
 	__u64 flags;
 	__u64 verdict;
+	__u64 vcpus; /* which vCPUs get the verdict; faults of the others are delivered */
 };

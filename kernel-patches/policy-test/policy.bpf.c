@@ -67,7 +67,7 @@ __u64 BPF_PROG(cp, struct kvm_vcpu *vcpu, struct kvm_cet_fault *fault)
 	struct policy *policy = policy_of(fault->vm_id);
 
 	count(COUNT_CP);
-	return policy ? policy->verdict : DELIVER;
+	return policy && policy->vcpus >> (vcpu->vcpu_id & 63) & 1 ? policy->verdict : DELIVER;
 }
 
 SEC(".struct_ops.link")

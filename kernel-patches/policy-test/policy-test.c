@@ -17,6 +17,7 @@
 #include "vm.h"
 
 #define ROUNDS 300
+#define MANY 100000
 #define MS 1000000ULL
 
 static struct {
@@ -36,12 +37,17 @@ static bool expect(bool is_true, const char *what, unsigned int line)
 
 #define EXPECT(what) expect(what, #what, __LINE__)
 
-static void set_policy(uint64_t vm_id, uint64_t flags, uint64_t verdict)
+static void set_vcpu_policy(uint64_t vm_id, uint64_t vcpus, uint64_t flags, uint64_t verdict)
 {
-	struct policy policy = { .flags = flags, .verdict = verdict };
+	struct policy policy = { .flags = flags, .verdict = verdict, .vcpus = vcpus };
 
 	if (bpf_map_update_elem(t.policies, &vm_id, &policy, BPF_ANY))
 		err(2, "map");
+}
+
+static void set_policy(uint64_t vm_id, uint64_t flags, uint64_t verdict)
+{
+	set_vcpu_policy(vm_id, ~0ULL, flags, verdict);
 }
 
 static uint64_t count(uint32_t what)
@@ -74,15 +80,50 @@ static void detach(void)
 	t.link = NULL;
 }
 
-/* A policy for all VMs, attached, and no counts. */
-static void begin(uint64_t flags, uint64_t verdict)
+static void reset_counts(void)
 {
 	uint64_t zero = 0;
 
 	for (uint32_t i = 0; i < NR_COUNTS; i++)
 		bpf_map_update_elem(t.counts, &i, &zero, BPF_ANY);
+}
+
+/* A policy for all VMs, attached, and no counts. */
+static void begin(uint64_t flags, uint64_t verdict)
+{
+	reset_counts();
 	set_policy(0, flags, verdict);
 	attach();
+}
+
+static void set_trace(bool is_on)
+{
+	bpf_link__destroy(t.trace);
+	t.trace = NULL;
+	if (!is_on)
+		return;
+	t.trace = bpf_program__attach(bpf_object__find_program_by_name(t.object, "on_cp"));
+	if (!t.trace)
+		err(2, "kvm_cet_cp");
+}
+
+/* Many short grace periods rather than few long ones, where a test attaches and detaches a lot. */
+static void hurry_rcu(bool is_on)
+{
+	FILE *f = fopen("/sys/kernel/rcu_expedited", "we");
+
+	if (f) {
+		fprintf(f, "%d", is_on);
+		fclose(f);
+	}
+}
+
+static void wait_for_rounds(const struct vm *vm)
+{
+	uint64_t rounds = vm_sum(vm, BLOCK_ROUNDS);
+
+	while (vm_sum(vm, BLOCK_ROUNDS) == rounds)
+		usleep(100);
 }
 
 /* Run a guest to its end: all of its rounds fault, or all of them go through. */
@@ -205,21 +246,82 @@ static bool test_delay_is_clamped(void)
 	return ok;
 }
 
-static bool test_kick_and_detach_end_delay(void)
+/* A VMM's kick interrupts a delay, the end of the policy ends it: by detaching it, or for the one VM. */
+static bool test_end_of_delay(bool is_detached)
 {
-	uint64_t start;
+	uint64_t start, kick_ns;
 	struct vm *vm;
 	bool ok;
 
 	begin(DECIDE, VERDICT(DELAY, 900 * MS));
 	vm = vm_start(1, false, true, ROUNDS);
 	usleep(50000);
-	ok = EXPECT(vm_kick_ns(vm) < 10 * MS) & EXPECT(vm_sum(vm, BLOCK_FAULTS) <= 1);
+	kick_ns = vm_kick_ns(vm);
+	printf("  kicked out within %llu us\n", (unsigned long long)kick_ns / 1000);
+	ok = EXPECT(kick_ns < 10 * MS) & EXPECT(vm_sum(vm, BLOCK_FAULTS) <= 1);
 	start = now_ns();
-	detach();
+	if (is_detached) {
+		detach();
+	} else {
+		set_policy(vm->id, 0, DELIVER);
+		ok &= EXPECT(update(vm->id) == 0);
+	}
 	vm_join(vm);
 	ok &= EXPECT(now_ns() - start < 400 * MS) & EXPECT(vm_sum(vm, BLOCK_FAULTS) == ROUNDS);
+	bpf_map_delete_elem(t.policies, &vm->id);
 	vm_free(vm);
+	return ok;
+}
+
+static bool test_kick_and_detach_end_delay(void)
+{
+	return test_end_of_delay(true);
+}
+
+static bool test_kick_and_update_end_delay(void)
+{
+	return test_end_of_delay(false);
+}
+
+static uint64_t rounds_in_30_ms(const struct vm *vm, unsigned int i)
+{
+	uint64_t rounds = vm_get(vm, i, BLOCK_ROUNDS), start = now_ns();
+
+	usleep(30000);
+	return (vm_get(vm, i, BLOCK_ROUNDS) - rounds) * 30 * MS / (now_ns() - start);
+}
+
+/* One vCPU is held up: the other one of its VM, and another VM, run as fast as when it is gone. */
+static bool test_neighbours(void)
+{
+	uint64_t delayed, sibling, neighbour, alone;
+	struct vm *vm, *other;
+	bool ok;
+
+	begin(DECIDE, DELIVER);
+	vm = vm_start(2, false, true, FOREVER);
+	set_vcpu_policy(vm->id, 1, DECIDE, VERDICT(DELAY, 900 * MS));
+	usleep(5000);
+	delayed = vm_get(vm, 0, BLOCK_ROUNDS);
+	sibling = rounds_in_30_ms(vm, 1);
+	vm_end(vm, 1);
+	other = vm_start(1, false, true, FOREVER);
+	wait_for_rounds(other);
+	neighbour = rounds_in_30_ms(other, 0);
+	ok = EXPECT(vm_get(vm, 0, BLOCK_ROUNDS) <= delayed + 1);
+
+	set_policy(vm->id, DECIDE, DELIVER);
+	detach();
+	attach();
+	vm_stop(vm);
+	alone = rounds_in_30_ms(other, 0);
+	printf("  rounds in 30 ms: %llu beside a delayed vCPU of its VM, %llu beside one of another VM, %llu alone\n",
+	       (unsigned long long)sibling, (unsigned long long)neighbour, (unsigned long long)alone);
+	ok &= EXPECT(sibling >= alone * 95 / 100) & EXPECT(neighbour >= alone * 95 / 100);
+	vm_stop(other);
+	bpf_map_delete_elem(t.policies, &vm->id);
+	vm_free(vm);
+	vm_free(other);
 	return ok;
 }
 
@@ -232,6 +334,7 @@ static bool toggle(bool is_user)
 
 	begin(0, DELIVER);
 	vm = vm_start(1, is_user, true, FOREVER);
+	wait_for_rounds(vm);
 	for (unsigned int i = 0; i < 8; i++) {
 		set_policy(vm->id, i % 2 ? 0 : IBT_OFF, DELIVER);
 		ok &= EXPECT(update(vm->id) == 0);
@@ -263,6 +366,34 @@ static bool test_toggle(void)
 	bool ok = toggle(false);
 
 	return toggle(true) & ok;
+}
+
+/* The guest that moves while branch tracking is off takes its own S_CET along. */
+static bool test_move(void)
+{
+	struct vm *vm;
+	bool ok;
+
+	begin(IBT_OFF, DELIVER);
+	vm = vm_start(1, false, true, FOREVER);
+	wait_for_rounds(vm);
+	ok = EXPECT(vm_s_cet(vm) == 4);
+	vm = vm_move(vm);
+	wait_for_rounds(vm);
+	ok &= EXPECT(vm_s_cet(vm) == 4) & EXPECT(vm_sum(vm, BLOCK_FAULTS) == 0);
+	vm_set_s_cet(vm, 4 | 0x800);
+	ok &= EXPECT(vm_s_cet(vm) == 4);
+	wait_for_rounds(vm);
+	ok &= EXPECT(vm_sum(vm, BLOCK_FAULTS) == 0);
+	set_policy(0, 0, DELIVER);
+	vm = vm_move(vm);
+	wait_for_rounds(vm);
+	vm_stop(vm);
+	ok &= EXPECT(vm_sum(vm, BLOCK_FAULTS) > 0) & EXPECT(vm_sum(vm, BLOCK_S_CET) == 4) &
+	      EXPECT(vm_sum(vm, BLOCK_FAULTS) + vm_sum(vm, BLOCK_PASSED) == vm_sum(vm, BLOCK_ROUNDS)) &
+	      EXPECT(count(DELIVER) == vm_sum(vm, BLOCK_FAULTS));
+	vm_free(vm);
+	return ok;
 }
 
 static bool test_two_vms(void)
@@ -317,6 +448,50 @@ static bool test_hide(void)
 	return ok;
 }
 
+/* Every fault is an event, and no event is more than one fault. */
+static bool count_many(bool is_user)
+{
+	struct vm *vm;
+	bool ok;
+
+	reset_counts();
+	vm = vm_start(2, is_user, true, MANY / 2);
+	vm_join(vm);
+	ok = all_fault(vm, MANY, DELIVER) & EXPECT(vm_stat(vm, "cet_cp") == MANY);
+	vm_free(vm);
+	return ok;
+}
+
+static bool test_many(void)
+{
+	return count_many(false) & count_many(true);
+}
+
+/* The guest cannot tell that it is being watched now and then. */
+static bool test_toggle_trace(void)
+{
+	struct vm *vm;
+	bool ok;
+
+	reset_counts();
+	vm = vm_start(2, false, true, FOREVER);
+	hurry_rcu(true);
+	for (unsigned int i = 0; i < 40; i++) {
+		set_trace(i % 2);
+		usleep(1000);
+	}
+	hurry_rcu(false);
+	vm_stop(vm);
+	ok = EXPECT(vm_sum(vm, BLOCK_FAULTS) == vm_sum(vm, BLOCK_ROUNDS)) & EXPECT(vm_sum(vm, BLOCK_PASSED) == 0) &
+	     EXPECT(!vm->vcpus[0].is_unexpected && !vm->vcpus[1].is_unexpected) &
+	     EXPECT(count(DELIVER) > 0) & EXPECT(count(DELIVER) < vm_sum(vm, BLOCK_FAULTS)) &
+	     EXPECT(count(DELIVER) <= vm_stat(vm, "cet_cp"));
+	printf("  %llu faults, %llu seen\n", (unsigned long long)vm_sum(vm, BLOCK_FAULTS),
+	       (unsigned long long)count(DELIVER));
+	vm_free(vm);
+	return ok;
+}
+
 static bool test_cycles(void)
 {
 	struct vm *vm;
@@ -324,10 +499,12 @@ static bool test_cycles(void)
 
 	begin(DECIDE, DELIVER);
 	vm = vm_start(2, false, true, FOREVER);
+	hurry_rcu(true);
 	for (unsigned int i = 0; i < 1000; i++) {
 		detach();
 		attach();
 	}
+	hurry_rcu(false);
 	usleep(20000);
 	vm_stop(vm);
 	ok = EXPECT(vm_sum(vm, BLOCK_FAULTS) == vm_sum(vm, BLOCK_ROUNDS)) &
@@ -349,11 +526,16 @@ static const struct {
 	{ "refuse the unknown", test_refuse_unknown },
 	{ "delay", test_delay },
 	{ "delay is clamped", test_delay_is_clamped },
-	{ "kick and detach end a delay", test_kick_and_detach_end_delay },
+	{ "a kick interrupts, detaching ends a delay", test_kick_and_detach_end_delay },
+	{ "so does an update of the VM", test_kick_and_update_end_delay },
+	{ "neighbours are not slowed", test_neighbours },
 	{ "IBT off and on in mid-run", test_toggle },
+	{ "move with IBT off", test_move },
 	{ "two VMs, two policies", test_two_vms },
 	{ "refusals", test_refusals },
 	{ "hide CET", test_hide },
+	{ "100000 faults of two vCPUs", test_many },
+	{ "tracing goes on and off", test_toggle_trace },
 	{ "1000 policies under load", test_cycles },
 };
 
@@ -367,9 +549,7 @@ static void load(const char *path)
 	t.policies = bpf_object__find_map_fd_by_name(t.object, "policies");
 	t.counts = bpf_object__find_map_fd_by_name(t.object, "counts");
 	t.update = bpf_program__fd(bpf_object__find_program_by_name(t.object, "update"));
-	t.trace = bpf_program__attach(bpf_object__find_program_by_name(t.object, "on_cp"));
-	if (!t.trace)
-		err(2, "kvm_cet_cp");
+	set_trace(true);
 }
 
 int main(int argc, char **argv)
