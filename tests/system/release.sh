@@ -42,7 +42,7 @@ layer_build() {
 
 build_packages() {
 	local key deb first second=$run/build/root/elsewhere
-	key=$( (sed -n "/^build=(/,/)/p; /^deb=(/,/)/p" tests/lib/deps.sh; cat debian/control tests/system/roots.sh) | sha256sum)
+	key=$( (sed -n "/^build=(/,/)/p; /^deb=(/,/)/p" tests/lib/deps.sh; cat debian/control) | sha256sum)
 	root_layer "$release" build "$key" layer_build >"$run/log" 2>&1 || give_up "the root of $release to build in" "$run/log"
 	grep ^roots: "$run/log"
 	root_mount "$run/build" "$roots/$release/build" "$roots/$release/base" || exit 1
