@@ -20,8 +20,7 @@ counted() { "$BUILD/cetctl" show "$1" --json | jq '[.cet_msr[][] | .ok + .fault]
 grows() {
 	local before
 	before=$(counted "$1")
-	sleep 0.7
-	[ "$(counted "$1")" -gt "$before" ]
+	wait_for 10 eval '[ "$(counted "$1")" -gt "$before" ]'
 }
 
 echo "{}" >"$work/conf"
