@@ -42,11 +42,12 @@ layer_build() {
 
 build_packages() {
 	local key deb first second=$run/build/root/elsewhere
-	key=$( (sed -n "/^build=(/,/)/p; /^deb=(/,/)/p" tests/lib/deps.sh; cat debian/control tests/system/roots.sh) | sha256sum)
+	key=$( (sed -n "/^build=(/,/)/p; /^deb=(/,/)/p" tests/lib/deps.sh; cat debian/control) | sha256sum)
 	root_layer "$release" build "$key" layer_build >"$run/log" 2>&1 || give_up "the root of $release to build in" "$run/log"
 	grep ^roots: "$run/log"
 	root_mount "$run/build" "$roots/$release/build" "$roots/$release/base" || exit 1
 	tree_copy "$run/build/root/src"
+	cp -a "$run/build/root/src" "$second"
 	in_root "$run/build/root" -- make -C /src deb >"$run/log" 2>&1 || give_up "make deb on a bare $release" "$run/log"
 	ok "make deb on a bare $release"
 	first=$run/build/root/src/build/deb
@@ -56,7 +57,6 @@ build_packages() {
 
 	# The same once more: elsewhere, at another time, in another zone and with another umask.
 	[ "$release" = trixie ] || return 0
-	tree_copy "$second"
 	in_root "$run/build/root" -- sh -c 'umask 077 && TZ=Asia/Tokyo DEB_BUILD_OPTIONS="nocheck parallel=1" \
 		make -C /elsewhere deb' >"$run/log" 2>&1 || give_up "a second build" "$run/log"
 	for deb in "$first"/*.deb "$first"/*.dsc "$first"/*.tar.xz; do

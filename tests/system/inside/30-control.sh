@@ -28,11 +28,11 @@ check "journalctl -x explains an entry" eval 'journalctl -q -x -u cetd.service -
 
 # Hung
 mkdir -p /run/systemd/system/cetd.service.d
-printf '[Service]\nWatchdogSec=3\n' >/run/systemd/system/cetd.service.d/test.conf
+printf '[Service]\nWatchdogSec=5\n' >/run/systemd/system/cetd.service.d/test.conf
 systemctl daemon-reload
 systemctl restart cetd.service
 pid=$(main_pid)
-sleep 4
+sleep 6
 equal "the watchdog leaves a cetd alone that works" "$pid" "$(main_pid)"
 kill -STOP "$pid"
 check "it ends one that hangs, which comes back" wait_for 30 began_anew "$pid"
