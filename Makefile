@@ -61,8 +61,8 @@ include $(wildcard tests/*/*.mk)
 deps:
 	$(Q)tests/lib/deps.sh build demo check bench
 
-# The targets for a fresh machine install first, then build.
-ifneq ($(filter check demo bench bench-% check-% lab lab-%,$(MAKECMDGOALS)),)
+# The targets for a fresh machine install first, then build; but not in the build of a package, which says what it needs.
+ifneq ($(if $(PACKAGING),,$(filter check demo bench bench-% check-% lab lab-%,$(MAKECMDGOALS))),)
 $(call objs,$(wildcard daemon/*.c) $(DAEMON_SRC) $(CLI_SRC)) $(BUILD)/vmlinux.h $(BUILD)/cetvmm: | deps
 endif
 
@@ -178,10 +178,10 @@ install: all
 install: install-monitoring
 .PHONY: install-monitoring
 install-monitoring:
-	install -d $(DESTDIR)$(DATADIR)/doc/cetd/monitoring
-	install -m644 daemon/export/monitoring/* $(DESTDIR)$(DATADIR)/doc/cetd/monitoring
+	install -d $(DESTDIR)$(DATADIR)/cetd/monitoring
+	install -m644 daemon/export/monitoring/* $(DESTDIR)$(DATADIR)/cetd/monitoring
 	sed -i 's,file:///usr/share/,file://$(DATADIR)/,' \
-		$(DESTDIR)$(DATADIR)/doc/cetd/monitoring/cetd-alerts.rules.yml
+		$(DESTDIR)$(DATADIR)/cetd/monitoring/cetd-alerts.rules.yml
 
 ## deb: install what is needed, build the Debian packages in $(BUILD)/deb
 .PHONY: deb
@@ -220,4 +220,4 @@ help:
 
 # Built on the way to something else, and kept.
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f ! -path '$(BUILD)/deb/*' 2>/dev/null)

@@ -12,6 +12,8 @@
 #include "doc.h"
 #include "text.h"
 
+#define PERSON_USEC (6 * 60 * 1000000ULL) /* cetd gives up after five minutes */
+
 static const char *where(const struct ctl *ctl)
 {
 	const struct options *o = &ctl->options;
@@ -92,10 +94,16 @@ static const struct {
 	{CETD_BUS_ERROR_NO_SUCH_VM, CETCTL_NO_VM, NULL},
 	{CETD_BUS_ERROR_AMBIGUOUS, CETCTL_NO_VM,
 	 "name it by its id: `cetctl list --columns=name,id,pid`"},
-	{CETD_BUS_ERROR_LIMIT, CETCTL_FAILURE, "end another `cetctl monitor` first"},
+	{CETD_BUS_ERROR_LIMIT, CETCTL_FAILURE,
+	 "end another `cetctl monitor`, or clear what `cetctl policy list` shows"},
+	{CETD_BUS_ERROR_BAD_POLICY, CETCTL_USAGE, "see `cetctl help policy`, cetd-policy(5)"},
+	{CETD_BUS_ERROR_NO_SUCH_OVERRIDE, CETCTL_FAILURE, "`cetctl policy list` shows what is set"},
+	{CETD_BUS_ERROR_CANNOT_ACT, CETCTL_FAILURE,
+	 "a VM is frozen by a systemd unit of its own: `cetctl show` names its unit"},
 	{SD_BUS_ERROR_ACCESS_DENIED, CETCTL_DENIED,
-	 "fault records hold guest addresses, so only root may read them: sudo cetctl …"},
-	{SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, CETCTL_DENIED, "sudo cetctl …"},
+	 "what holds guest addresses or changes anything is for root: sudo cetctl …"},
+	{SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, CETCTL_DENIED,
+	 "what holds guest addresses or changes anything is for root: sudo cetctl …"},
 	{SD_BUS_ERROR_SERVICE_UNKNOWN, CETCTL_UNREACHABLE, "start it: systemctl start cetd"},
 	{SD_BUS_ERROR_NAME_HAS_NO_OWNER, CETCTL_UNREACHABLE, "start it: systemctl start cetd"},
 	{"org.freedesktop.DBus.Error.Spawn.", CETCTL_UNREACHABLE,
@@ -113,6 +121,12 @@ static const struct {
 	{SD_BUS_ERROR_UNKNOWN_PROPERTY, CETCTL_FAILURE,
 	 "are cetctl and cetd of the same version? see `cetctl version`"},
 };
+
+bool bus_is_denied(const sd_bus_error *error)
+{
+	return sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
+	       sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED);
+}
 
 enum exit_code bus_fail(struct ctl *ctl, const sd_bus_error *error, int r, const char *what)
 {
@@ -160,7 +174,10 @@ static enum exit_code call(struct ctl *ctl, sd_bus_message **ret, const char *pa
 			text_hint("arguments must be UTF-8");
 		return CETCTL_FAILURE;
 	}
-	r = sd_bus_call(ctl->bus, m, 0, &error, ret);
+	/* Somebody is there to be asked for a password, and may have to look for it. */
+	if (isatty(STDIN_FILENO))
+		sd_bus_message_set_allow_interactive_authorization(m, true);
+	r = sd_bus_call(ctl->bus, m, isatty(STDIN_FILENO) ? PERSON_USEC : 0, &error, ret);
 	if (r < 0)
 		return bus_fail(ctl, &error, r, member);
 	return CETCTL_OK;
@@ -188,6 +205,45 @@ enum exit_code bus_call(struct ctl *ctl, sd_bus_message **ret, const char *membe
 	code = call(ctl, ret, CETD_BUS_PATH, CETD_BUS_MANAGER, member, types, ap);
 	va_end(ap);
 	return code;
+}
+
+/* Time to find a password. */
+#define CHANGE_USEC (5 * 60 * USEC_PER_SEC)
+
+enum exit_code bus_new_change(struct ctl *ctl, const char *path, const char *member,
+			      sd_bus_message **ret)
+{
+	enum exit_code code = bus_open(ctl);
+	int r;
+
+	if (code)
+		return code;
+	r = sd_bus_message_new_method_call(ctl->bus, ret, CETD_BUS_NAME, path ?: CETD_BUS_PATH,
+					   path ? CETD_BUS_VM : CETD_BUS_MANAGER, member);
+	if (r >= 0)
+		r = sd_bus_message_set_allow_interactive_authorization(*ret, true);
+	return r < 0 ? bus_fail(ctl, NULL, r, member) : CETCTL_OK;
+}
+
+enum exit_code bus_send_change(struct ctl *ctl, sd_bus_message *m)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r = sd_bus_call(ctl->bus, m, CHANGE_USEC, &error, NULL);
+
+	return r < 0 ? bus_fail(ctl, &error, r, sd_bus_message_get_member(m)) : CETCTL_OK;
+}
+
+enum exit_code bus_get_json(struct ctl *ctl, const char *member, json_object **ret)
+{
+	_cleanup_(bus_message_unrefp) sd_bus_message *reply = NULL;
+	const char *text;
+	enum exit_code code = bus_call(ctl, &reply, member, NULL);
+	int r;
+
+	if (code)
+		return code;
+	r = sd_bus_message_read(reply, "s", &text);
+	return r < 0 ? bus_fail(ctl, NULL, r, member) : doc_parse(text, member, ret);
 }
 
 enum exit_code bus_describe(struct ctl *ctl, const char *path, json_object **ret)

@@ -38,7 +38,9 @@ enum json_mode {
 #define TAKES_LEGEND (1U << 2)
 #define TAKES_LINES (1U << 3)
 #define TAKES_INTERVAL (1U << 4)
-#define TAKES_SYMBOLS (1U << 5) /* --symbols, --kaslr */
+#define TAKES_SYMBOLS (1U << 5)	 /* --symbols, --kaslr */
+#define TAKES_LIFETIME (1U << 6) /* --runtime, --persistent */
+#define TAKES_FOR (1U << 7)
 
 struct options {
 	const char *host, *machine, *address; /* at most one is set */
@@ -49,6 +51,8 @@ struct options {
 	unsigned int lines;	    /* 0: not given */
 	uint64_t interval_usec;
 	const char *symbols, *kaslr; /* NULL: not given */
+	uint64_t lifetime;	     /* CETD_BUS_RUNTIME or CETD_BUS_PERSISTENT; 0: not given */
+	uint64_t for_usec;	     /* 0: not given */
 };
 
 /* One call of cetctl. bus is NULL until bus_open(). */
@@ -82,6 +86,8 @@ enum exit_code verb_top(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_probe(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_metrics(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_policy(struct ctl *ctl, int argc, char **argv);
+enum exit_code verb_freeze(struct ctl *ctl, int argc, char **argv);
+enum exit_code verb_thaw(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_dump(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_version(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_help(struct ctl *ctl, int argc, char **argv);

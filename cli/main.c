@@ -53,12 +53,30 @@ const struct verb verbs[] = {
 	 TAKES_JSON | TAKES_LEGEND, verb_probe, NULL},
 	{"metrics", "", "the daemon's metrics as Prometheus text", 0, 0, TAKES_JSON, verb_metrics,
 	 "With --json: the text in an object. The same numbers as JSON values: `cetctl dump`."},
-	{"policy", "ACTION", "what holds for a VM and why; check policy files", 1, 64,
-	 TAKES_JSON | TAKES_LEGEND, verb_policy,
-	 "cetctl policy show [VM]      each setting, what becomes of it, by which rule, what to "
+	{"policy", "ACTION", "what holds for a VM and why; set and check policies", 1, 64,
+	 TAKES_JSON | TAKES_LEGEND | TAKES_LIFETIME | TAKES_FOR, verb_policy,
+	 "cetctl policy list            the rules in force, and what was set for single VMs\n"
+	 "cetctl policy show [VM]       each setting, what becomes of it, by which rule, what to "
 	 "do\n"
-	 "cetctl policy check FILE...  read files as cetd would, without it\n"
-	 "cetctl policy schema         the JSON Schema of policy files"},
+	 "cetctl policy explain VM      the same in words\n"
+	 "cetctl policy set VM SETTING=VALUE...\n"
+	 "                              set for one VM what wins over all rules: mode=monitor or "
+	 "enforce,\n"
+	 "                              ibt=keep or off, shstk=keep or hide, record=true or "
+	 "false,\n"
+	 "                              cp_rate=none or as JSON, '{\"limit\": 100, \"then\": "
+	 "\"throttle\"}'\n"
+	 "cetctl policy clear VM [SETTING...]\n"
+	 "                              drop it again, all of it unless settings are named\n"
+	 "cetctl policy check FILE...   read files as cetd would, without it\n"
+	 "cetctl policy schema          the JSON Schema of policy files"},
+	{"freeze", "VM", "stop the VM as it is (root)", 1, 1, TAKES_LIFETIME | TAKES_FOR,
+	 verb_freeze,
+	 "By its systemd unit, which must be its own. --for thaws it when the time is over; with\n"
+	 "--persistent also when cetd is restarted meanwhile, and a VM that comes back is frozen "
+	 "again."},
+	{"thaw", "VM", "let a frozen VM run on (root)", 1, 1, 0, verb_thaw,
+	 "Whatever had it frozen: `cetctl freeze`, a policy, or somebody else."},
 	{"dump", "", "the whole snapshot as JSON; to root with the fault records", 0, 0, TAKES_JSON,
 	 verb_dump,
 	 "Over --host no file descriptor passes, so fault records and addresses are left out."},

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cetd/bus.h"
+
 #include "cetctl.h"
 #include "text.h"
 
@@ -17,6 +19,9 @@ enum {
 	OPT_COLOR,
 	OPT_SYMBOLS,
 	OPT_KASLR,
+	OPT_RUNTIME,
+	OPT_PERSISTENT,
+	OPT_FOR,
 	OPT_VERSION,
 };
 
@@ -35,6 +40,9 @@ static const struct option long_options[] = {
 	{"interval", required_argument, NULL, 'd'},
 	{"symbols", required_argument, NULL, OPT_SYMBOLS},
 	{"kaslr", required_argument, NULL, OPT_KASLR},
+	{"runtime", no_argument, NULL, OPT_RUNTIME},
+	{"persistent", no_argument, NULL, OPT_PERSISTENT},
+	{"for", required_argument, NULL, OPT_FOR},
 	{},
 };
 
@@ -58,6 +66,12 @@ void options_print_help(FILE *f)
 	      "addresses\n"
 	      "     --kaslr=OFFSET         explain: how far the guest's kernel was moved; or "
 	      "SYMBOL=ADDRESS\n"
+	      "     --runtime              policy set, freeze: until cetd ends (as by default); "
+	      "policy clear:\n"
+	      "                            what was set so\n"
+	      "     --persistent           the same, stored: over restarts of cetd and of the VM\n"
+	      "     --for=TIME             policy set, freeze: for so long, such as 90s, 2h30min, "
+	      "7d\n"
 	      "  -h --help                 this text; `cetctl help VERB` tells more of a verb\n"
 	      "     --version              the version of cetctl\n",
 	      f);
@@ -155,6 +169,52 @@ static enum exit_code parse_interval(const char *value, uint64_t *ret)
 	return CETCTL_OK;
 }
 
+/* "2h30min": numbers with units, added up. */
+static enum exit_code parse_for(const char *value, uint64_t *ret)
+{
+	static const struct {
+		const char *name;
+		uint64_t seconds;
+	} units[] = {{"s", 1},	  {"sec", 1},	{"m", 60},     {"min", 60},
+		     {"h", 3600}, {"d", 86400}, {"w", 604800}, {"y", 31557600}};
+	uint64_t total = 0;
+	const char *s = value;
+
+	while (*s) {
+		size_t digits = strspn(s, "0123456789");
+		size_t letters = strcspn(s + digits, "0123456789");
+		uint64_t n = strtoull(s, NULL, 10);
+		size_t i = 0;
+
+		while (i < ARRAY_SIZE(units) && (strlen(units[i].name) != letters ||
+						 strncmp(units[i].name, s + digits, letters)))
+			i++;
+		if (!digits || digits > 9 || i == ARRAY_SIZE(units))
+			break;
+		total += n * units[i].seconds * USEC_PER_SEC;
+		if (total > CETD_BUS_FOR_MAX_USEC)
+			break;
+		s += digits + letters;
+	}
+	if (*s || !total) {
+		text_error("--for: '%s' is not a time up to ten years", value);
+		text_hint("write it like 90s, 10min, 2h30min, 7d or 2w");
+		return CETCTL_USAGE;
+	}
+	*ret = total;
+	return CETCTL_OK;
+}
+
+static enum exit_code take_lifetime(uint64_t lifetime, uint64_t *ret)
+{
+	if (*ret && *ret != lifetime) {
+		text_error("only one of --runtime and --persistent can be given");
+		return CETCTL_USAGE;
+	}
+	*ret = lifetime;
+	return CETCTL_OK;
+}
+
 static enum exit_code one_transport(const struct options *o)
 {
 	if (!!o->host + !!o->machine + !!o->address <= 1)
@@ -170,9 +230,14 @@ static enum exit_code pick_verb(int argc, char **argv, unsigned int given, bool 
 		unsigned int group;
 		const char *name;
 	} groups[] = {
-		{TAKES_JSON, "--json"},		{TAKES_TABLE, "--columns or --sort"},
-		{TAKES_LEGEND, "--no-legend"},	{TAKES_LINES, "--lines"},
-		{TAKES_INTERVAL, "--interval"}, {TAKES_SYMBOLS, "--symbols or --kaslr"},
+		{TAKES_JSON, "--json"},
+		{TAKES_TABLE, "--columns or --sort"},
+		{TAKES_LEGEND, "--no-legend"},
+		{TAKES_LINES, "--lines"},
+		{TAKES_INTERVAL, "--interval"},
+		{TAKES_SYMBOLS, "--symbols or --kaslr"},
+		{TAKES_LIFETIME, "--runtime or --persistent"},
+		{TAKES_FOR, "--for"},
 	};
 	const char *name = optind < argc ? argv[optind] : "status";
 	const struct verb *verb = verb_find(name);
@@ -248,6 +313,15 @@ static enum exit_code take(int c, struct options *o, unsigned int *given)
 		*given |= TAKES_SYMBOLS;
 		o->kaslr = optarg;
 		return CETCTL_OK;
+	case OPT_RUNTIME:
+		*given |= TAKES_LIFETIME;
+		return take_lifetime(CETD_BUS_RUNTIME, &o->lifetime);
+	case OPT_PERSISTENT:
+		*given |= TAKES_LIFETIME;
+		return take_lifetime(CETD_BUS_PERSISTENT, &o->lifetime);
+	case OPT_FOR:
+		*given |= TAKES_FOR;
+		return parse_for(optarg, &o->for_usec);
 	default: /* 'd' */
 		*given |= TAKES_INTERVAL;
 		return parse_interval(optarg, &o->interval_usec);

@@ -28,13 +28,15 @@ static enum exit_code help_verb(const char *name)
 	printf("cetctl %s%s%s: %s\n", v->name, *v->arguments ? " " : "", v->arguments, v->summary);
 	if (v->more)
 		printf("\n%s\n", v->more);
-	printf("\nOptions:%s%s%s%s%s%s --host --machine --bus-address --color\n",
+	printf("\nOptions:%s%s%s%s%s%s%s%s --host --machine --bus-address --color\n",
 	       v->takes & TAKES_JSON ? " --json" : "",
 	       v->takes & TAKES_TABLE ? " --columns --sort" : "",
 	       v->takes & TAKES_LEGEND ? " --no-legend" : "",
 	       v->takes & TAKES_LINES ? " --lines" : "",
 	       v->takes & TAKES_INTERVAL ? " --interval" : "",
-	       v->takes & TAKES_SYMBOLS ? " --symbols --kaslr" : "");
+	       v->takes & TAKES_SYMBOLS ? " --symbols --kaslr" : "",
+	       v->takes & TAKES_LIFETIME ? " --runtime --persistent" : "",
+	       v->takes & TAKES_FOR ? " --for" : "");
 	return CETCTL_OK;
 }
 

@@ -58,6 +58,8 @@ static void print_identity(const struct options *o, json_object *vm)
 	table_pair(s, "First seen", "%s", when);
 	table_pair(s, "Last activity", "%s", activity);
 	table_pair(s, "Uses CET", "%s", doc_text(vm, "uses_cet") ?: "unknown");
+	if (doc_is_true(vm, "frozen"))
+		table_pair(s, "Frozen", "yes, `cetctl thaw` lets it run on");
 	scols_print_table(s);
 }
 
@@ -191,7 +193,7 @@ static void print_rips(struct ctl *ctl, const char *id)
 	if (r < 0) {
 		_cleanup_(freep) char *safe = text_clean(error.message ?: strerror(-r));
 
-		if (sd_bus_error_has_name(&error, SD_BUS_ERROR_ACCESS_DENIED))
+		if (bus_is_denied(&error))
 			printf("  -  (only root may read guest addresses)\n");
 		else
 			printf("  -  (%s)\n", safe ?: "");

@@ -68,6 +68,8 @@ static void on_vm_changed(void *userdata, const struct vm *vm)
 	struct cetd *c = userdata;
 
 	governor_vm_changed(c->governor, vm);
+	if (c->freezer)
+		freezer_vm_changed(c->freezer, vm);
 	if (c->bus)
 		bus_vm_changed(c->bus, vm);
 }
@@ -87,6 +89,8 @@ static void on_vm_removed(void *userdata, const struct vm *vm)
 	if (c->bus)
 		bus_vm_removed(c->bus, vm);
 	governor_vm_removed(c->governor, vm);
+	if (c->freezer)
+		freezer_forget(c->freezer, vm);
 }
 
 static void on_event(void *userdata, const struct vm *vm, const struct cetd_event *e)
@@ -123,6 +127,8 @@ static void on_verdict(void *userdata, const struct vm *vm, const struct policy_
 
 	if (c->enforcement)
 		enforcement_apply(c->enforcement, vm, verdict);
+	if (c->freezer)
+		freezer_follow(c->freezer, vm, verdict);
 	if (c->bus)
 		bus_policy_applied(c->bus, vm);
 }
@@ -246,6 +252,7 @@ static enum cetd_exit start_export(struct cetd *c)
 		.reload = cmd_reload,
 		.render_metrics = cmd_render_metrics,
 		.set_override = cmd_set_override,
+		.freeze = cmd_freeze,
 		.clear_override = cmd_clear_override,
 		.get_policy_state = cmd_get_policy_state,
 		.set_monitored = cmd_set_monitored,
@@ -331,6 +338,8 @@ static enum cetd_exit start_live(struct cetd *c)
 	}
 	r = acts_new(c->event, c->options.dry_run, &c->acts);
 	if (r >= 0)
+		r = freezer_new(c->governor, c->model, c->acts, &c->freezer);
+	if (r >= 0)
 		r = enforcement_new(c->event, c->model, &enforcement, &host, &c->enforcement);
 	if (r < 0)
 		return CETD_EXIT_FAILURE;
@@ -403,13 +412,15 @@ static enum cetd_exit start(struct cetd *c)
 
 static void stop(struct cetd *c)
 {
+	/* Who waits for the end of an order is told that there is none. */
+	c->acts = acts_free(c->acts);
+	c->freezer = freezer_free(c->freezer);
 	c->bus = bus_free(c->bus);
 	c->http = http_free(c->http);
 	c->discovery = discovery_free(c->discovery);
 	c->replay = replay_free(c->replay);
 	c->events = events_free(c->events);
 	c->recorder = recorder_free(c->recorder);
-	c->acts = acts_free(c->acts);
 	c->enforcement = enforcement_free(c->enforcement);
 	c->governor = governor_free(c->governor);
 	c->rules = policy_set_free(c->rules);

@@ -7,6 +7,7 @@
 #include "export/bus.h"
 #include "export/http.h"
 #include "export/process.h"
+#include "freezer.h"
 #include "governor.h"
 #include "options.h"
 #include "settings.h"
@@ -23,7 +24,8 @@ struct cetd {
 	struct policy_set *rules; /* read, not yet in force */
 	struct governor *governor;
 	struct enforcement *enforcement;
-	struct acts *acts; /* NULL in a replay: its VMs are not here */
+	struct acts *acts;	 /* NULL in a replay: its VMs are not here */
+	struct freezer *freezer; /* likewise */
 	struct events *events;
 	struct discovery *discovery;
 	struct recorder *recorder;
@@ -41,6 +43,8 @@ int cmd_set_override(void *userdata, const struct vm *vm, const struct bus_overr
 		     char **ret_message);
 int cmd_clear_override(void *userdata, const char *id, uint32_t lifetimes, uint32_t settings,
 		       char **ret_message);
+int cmd_freeze(void *userdata, const struct vm *vm, const struct bus_freeze *order,
+	       char **ret_message);
 int cmd_get_policy_state(void *userdata, uint64_t key, struct cetd_policy_state *ret);
 
 void apply_log_level(const struct cetd *c);

@@ -40,6 +40,23 @@ int cmd_clear_override(void *userdata, const char *id, uint32_t lifetimes, uint3
 	return governor_clear(c->governor, id, lifetimes, settings, ret_message);
 }
 
+int cmd_freeze(void *userdata, const struct vm *vm, const struct bus_freeze *order,
+	       char **ret_message)
+{
+	const struct freezer_order o = {order->by, order->done, order->userdata};
+	struct cetd *c = userdata;
+
+	*ret_message = NULL;
+	if (!c->freezer) {
+		*ret_message = strdup("it is not of this host, but of a recording");
+		return -EOPNOTSUPP;
+	}
+	if (!order->override)
+		return freezer_thaw(c->freezer, vm, &o, ret_message);
+	return freezer_freeze(c->freezer, vm, order->override->lifetime, order->override->for_usec,
+			      &o, ret_message);
+}
+
 int cmd_get_policy_state(void *userdata, uint64_t key, struct cetd_policy_state *ret)
 {
 	struct cetd *c = userdata;

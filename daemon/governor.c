@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <uthash.h>
+
 #include "cetd/message-ids.h"
 #include "cetd/names.h"
 
@@ -24,6 +26,13 @@ struct governor {
 	sd_event_source *timer; /* the end of the next override */
 	char *store_dir;	/* owned; NULL: nothing persistent */
 	char *no_store;		/* owned; why nothing can be stored, where store_dir is NULL */
+	struct ended *ended;
+};
+
+/* A VM that was frozen for a time that ended while there was no cetd. */
+struct ended {
+	char id[sizeof(((struct cetd_identity *)0)->id)];
+	UT_hash_handle hh;
 };
 
 static uint64_t now_usec(void)
@@ -112,10 +121,16 @@ int governor_new(sd_event *event, const struct model *model, governor_changed_t 
 
 struct governor *governor_free(struct governor *g)
 {
+	struct ended *e, *next;
+
 	if (!g)
 		return NULL;
 	sd_event_source_disable_unref(g->timer);
 	ledger_free(g->ledger);
+	HASH_ITER (hh, g->ended, e, next) {
+		HASH_DEL(g->ended, e);
+		free(e);
+	}
 	free(g->store_dir);
 	free(g->no_store);
 	free(g);
@@ -219,6 +234,36 @@ static void forget_store(struct governor *g, const char *why)
 	log_error("Persistent overrides cannot be set: %s", why);
 }
 
+static void note_ended(struct governor *g, uint64_t now)
+{
+	const struct policy_override *o;
+	const char *id = NULL;
+
+	while ((o = ledger_next_override(g->ledger, id, &id))) {
+		struct ended *e;
+
+		if (!policy_layer_has_ended(o->layers + POLICY_PERSISTENT, POLICY_FROZEN, now))
+			continue;
+		e = calloc(1, sizeof(*e));
+		if (!e)
+			return (void)log_error_errno(-ENOMEM, "VM %s stays frozen: %m", id);
+		snprintf(e->id, sizeof(e->id), "%s", id);
+		HASH_ADD_STR(g->ended, id, e);
+	}
+}
+
+bool governor_take_ended(struct governor *g, const char *id)
+{
+	struct ended *e;
+
+	HASH_FIND_STR(g->ended, id, e);
+	if (!e)
+		return false;
+	HASH_DEL(g->ended, e);
+	free(e);
+	return true;
+}
+
 void governor_open_store(struct governor *g, const char *dir)
 {
 	_cleanup_(freep) char *message = NULL, *path = NULL;
@@ -227,7 +272,7 @@ void governor_open_store(struct governor *g, const char *dir)
 	if (!dir)
 		return;
 	g->store_dir = strdup(dir);
-	r = g->store_dir ? policy_store_read(dir, g->ledger, now_usec(), &message) : -ENOMEM;
+	r = g->store_dir ? policy_store_read(dir, g->ledger, &message) : -ENOMEM;
 	if (r == -EBADMSG) {
 		log_damaged(message ?: strerror(-r));
 		r = policy_store_set_aside(dir, now_usec(), &path);
@@ -238,6 +283,7 @@ void governor_open_store(struct governor *g, const char *dir)
 	}
 	if (r < 0)
 		forget_store(g, message ?: strerror(-r));
+	note_ended(g, now_usec());
 	if (ledger_count_overrides(g->ledger))
 		log_info("Overrides of %u VMs are in force, from %s",
 			 ledger_count_overrides(g->ledger), dir);
@@ -256,6 +302,7 @@ static int replace(struct governor *g, const char *id, const struct policy_overr
 		   uint32_t lifetimes, char **ret_message)
 {
 	struct policy_override old = find_override(g, id);
+	const struct vm *vm;
 	int r, k;
 
 	r = ledger_set_override(g->ledger, id, next);
@@ -273,7 +320,10 @@ static int replace(struct governor *g, const char *id, const struct policy_overr
 				    strerror(-r));
 		}
 	}
-	governor_evaluate(g);
+	vm = model_find_id(g->model, id);
+	if (vm)
+		evaluate(g, vm, now_usec());
+	set_timer(g);
 	return 0;
 }
 

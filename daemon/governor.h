@@ -41,6 +41,9 @@ void governor_evaluate(struct governor *g);
  * can be set. What is damaged is put aside. */
 void governor_open_store(struct governor *g, const char *dir);
 
+/* Was the VM frozen for a time that ended while no cetd was there to thaw it? Yes once. */
+bool governor_take_ended(struct governor *g, const char *id);
+
 /*
  * Set something of one VM for a time, 0 for without end, or clear it: settings and lifetimes are a bit each. What is
  * persistent is on disk when this returns. On failure nothing has changed and *ret_message, to be freed, says why:

@@ -197,13 +197,12 @@ static int read_file(const char *path, struct ledger *l, char **ret_message)
 }
 
 /* All or nothing: first into a ledger of its own. */
-int policy_store_read(const char *dir, struct ledger *l, uint64_t now_usec, char **ret_message)
+int policy_store_read(const char *dir, struct ledger *l, char **ret_message)
 {
 	_cleanup_(ledger_freep) struct ledger *stored = NULL;
 	_cleanup_(freep) char *path = NULL;
 	const struct policy_override *override;
 	const char *id = NULL;
-	uint32_t lifetimes;
 	int r;
 
 	*ret_message = NULL;
@@ -214,7 +213,6 @@ int policy_store_read(const char *dir, struct ledger *l, uint64_t now_usec, char
 		r = read_file(path, stored, ret_message);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	ledger_expire(stored, now_usec, &lifetimes);
 	while (r >= 0 && (override = ledger_next_override(stored, id, &id)))
 		r = ledger_set_override(l, id, override);
 	return r;

@@ -14,11 +14,11 @@
 #define POLICY_STORE_MAX_BYTES (16 * 1024 * 1024)
 
 /*
- * Add what is stored to the ledger, which has no persistent overrides yet; what has ended by now_usec is left out.
+ * Add what is stored to the ledger, which has no persistent overrides yet, also what has ended.
  * 0, also where there is no store. Otherwise nothing is added: -EBADMSG where what is stored is damaged or of another
  * version, with *ret_message, to be freed, and other errors. Quiet.
  */
-int policy_store_read(const char *dir, struct ledger *l, uint64_t now_usec, char **ret_message);
+int policy_store_read(const char *dir, struct ledger *l, char **ret_message);
 
 /* Put a damaged store aside, so that it can be looked into and the next write does not replace it. *ret_path, to be
  * freed, is where it is now. Quiet. */

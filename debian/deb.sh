@@ -18,9 +18,9 @@ version=$(dpkg-parsechangelog -S Version)
 mkdir -p "$1"
 out=$(realpath "$1")
 copy=$out/cetd-$version
+trap 'rm -rf "$copy"' EXIT
 rm -rf "$copy"
 tree_copy "$copy"
 cd "$copy"
 dpkg-buildpackage --no-sign --build=full
-rm -rf "$copy"
 ls -l "$out"/*.deb

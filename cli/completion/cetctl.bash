@@ -14,7 +14,7 @@ __cetctl_offer() {
 }
 
 __cetctl_verbs() {
-	printf '%s\n' status list show faults explain monitor top probe metrics policy dump version help
+	printf '%s\n' status list show faults explain monitor top probe metrics policy freeze thaw dump version help
 }
 
 # Names that had to be escaped for the terminal cannot be typed back: their ids can.
@@ -25,12 +25,28 @@ __cetctl_vms() {
 		sed 's/ *$//' | grep -v '\\'
 }
 
+__cetctl_settings() {
+	printf '%s\n' mode=monitor mode=enforce ibt=keep ibt=off shstk=keep shstk=hide record=true record=false cp_rate=none
+}
+
+# What follows `cetctl policy`; words are those after it.
+__cetctl_policy() {
+	case ${#words[@]} in
+	0) printf '%s\n' list show explain set clear check schema ;;
+	1) case ${words[0]} in show | explain | set | clear) __cetctl_vms ;; esac ;;
+	*) case ${words[0]} in
+		set) __cetctl_settings ;;
+		clear) printf '%s\n' mode ibt shstk cp_rate record ;;
+		esac ;;
+	esac
+}
+
 __cetctl_columns() {
 	cetctl "$1" --columns=help --no-legend 2>/dev/null </dev/null | sed 's/ .*//'
 }
 
 _cetctl() {
-	local word=$2 verb="" option="" i connection=() verbs list
+	local word=$2 verb="" option="" i connection=() verbs list words=()
 	COMPREPLY=()
 	verbs=" $(__cetctl_verbs | tr '\n' ' ')"
 
@@ -45,13 +61,15 @@ _cetctl() {
 			fi
 			;;
 		-n | -d | --lines | --interval | --sort | --columns | --color | --json | \
-			--symbols | --kaslr)
+			--symbols | --kaslr | --for)
 			[[ ${COMP_WORDS[i + 1]-} != "=" ]] || ((i += 2))
 			;;
 		-* | =) ;;
 		*)
 			if [[ -z $verb && $verbs == *" ${COMP_WORDS[i]} "* ]]; then
 				verb=${COMP_WORDS[i]}
+			elif [[ -n $verb && ${COMP_WORDS[i + 1]-} != "=" && ${COMP_WORDS[i - 1]} != "=" ]]; then
+				words+=("${COMP_WORDS[i]}")
 			fi
 			;;
 		esac
@@ -86,16 +104,25 @@ _cetctl() {
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		;;
-	-n | -d | --kaslr) ;;
+	-n | -d | --kaslr | --for) ;;
 	*)
 		if [[ $word == -* ]]; then
 			__cetctl_offer "$word" < <(printf '%s\n' --host --machine --bus-address --json \
-				--columns --sort --no-legend --color --lines --interval --symbols --kaslr --help --version)
+				--columns --sort --no-legend --color --lines --interval --symbols --kaslr \
+				--runtime --persistent --for --help --version)
 		elif [[ -z $verb ]]; then
 			__cetctl_offer "$word" < <(__cetctl_verbs)
 		else
 			case $verb in
-			show | faults | explain | monitor) __cetctl_offer "$word" < <(__cetctl_vms) ;;
+			show | faults | explain | monitor | freeze | thaw) __cetctl_offer "$word" < <(__cetctl_vms) ;;
+			policy)
+				if [[ ${words[0]-} == check ]]; then
+					compopt -o filenames 2>/dev/null
+					mapfile -t COMPREPLY < <(compgen -f -- "$word")
+				else
+					__cetctl_offer "$word" < <(__cetctl_policy)
+				fi
+				;;
 			help) __cetctl_offer "$word" < <(__cetctl_verbs) ;;
 			esac
 		fi

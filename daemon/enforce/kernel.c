@@ -13,6 +13,7 @@
 #include "enforce/layout.h"
 #include "policy.skel.h"
 #include "util/bpffs.h"
+#include "util/bss.h"
 #include "util/log.h"
 
 struct kernel {
@@ -210,6 +211,8 @@ static int kernel_load(struct kernel *k, const struct enforce_params *params, bo
 	r = has_maps ? layout_reuse_maps(params->pin_dir, k->skel->obj) : 0;
 	if (r >= 0)
 		r = kernel_load_object(k);
+	if (r >= 0)
+		r = bss_map(k->skel->bss, k->skel->maps.bss);
 	if (r < 0) {
 		policy_bpf__destroy(k->skel);
 		k->skel = NULL;

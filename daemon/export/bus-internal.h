@@ -24,6 +24,10 @@ struct bus {
 	sd_bus *bus;
 	sd_event *event;
 	sd_event_source *timer;
+	sd_event_source *retry; /* connecting again */
+	const char *address;
+	bool is_lost;	 /* the connection, and not got back yet */
+	bool is_refused; /* the name, since then */
 	bool is_timer_set;
 	const struct model *model;
 	const struct export_context *ctx;
@@ -61,4 +65,9 @@ int bus_reply_json(sd_bus_message *message, struct json_object *o);
 /* Open a monitor of one VM (its key) or of all (0); ret_fd is the caller's read end. */
 int monitor_new(struct bus *b, uint64_t key, int *ret_fd, sd_bus_error *error);
 void monitors_send(struct bus *b, const struct vm *vm, const struct cetd_event *e);
+void monitors_vm_removed(struct bus *b, uint64_t key);
 void monitors_free(struct bus *b);
+
+/* To be ready for the loss of a connection, then connect to b->address and put the objects there. Quiet. */
+int bus_watch(struct bus *b);
+int bus_connect(struct bus *b);

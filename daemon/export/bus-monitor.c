@@ -123,6 +123,18 @@ void monitors_send(struct bus *b, const struct vm *vm, const struct cetd_event *
 	}
 }
 
+/* Whoever watches this VM has seen all there is. */
+void monitors_vm_removed(struct bus *b, uint64_t key)
+{
+	struct monitor *next;
+
+	for (struct monitor *m = b->monitors; m; m = next) {
+		next = m->next;
+		if (m->key == key)
+			monitor_free(m);
+	}
+}
+
 void monitors_free(struct bus *b)
 {
 	while (b->monitors)

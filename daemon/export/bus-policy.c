@@ -23,8 +23,7 @@
 _Static_assert(CETD_BUS_RUNTIME == 1U << POLICY_RUNTIME, "flag");
 _Static_assert(CETD_BUS_PERSISTENT == 1U << POLICY_PERSISTENT, "flag");
 
-/* An error of a command, with its message. */
-static int refuse(sd_bus_error *error, int r, const char *message)
+int bus_policy_refuse(sd_bus_error *error, int r, const char *message)
 {
 	static const struct {
 		int error;
@@ -32,7 +31,7 @@ static int refuse(sd_bus_error *error, int r, const char *message)
 	} names[] = {
 		{EINVAL, SD_BUS_ERROR_INVALID_ARGS},  {EOPNOTSUPP, SD_BUS_ERROR_NOT_SUPPORTED},
 		{E2BIG, CETD_BUS_ERROR_LIMIT},	      {ENOENT, CETD_BUS_ERROR_NO_SUCH_OVERRIDE},
-		{EBADMSG, CETD_BUS_ERROR_BAD_POLICY},
+		{EBADMSG, CETD_BUS_ERROR_BAD_POLICY}, {EBUSY, CETD_BUS_ERROR_CANNOT_ACT},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names) && message; i++)
@@ -47,8 +46,7 @@ static void log_change(const struct bus *b, const char *id, const char *what)
 	log_notice("VM %s: %s, by user %u", id, what, b->caller_uid);
 }
 
-/* The flags and the time that every setter's arguments end with. */
-static int read_duration(sd_bus_message *message, struct bus_override *o, sd_bus_error *error)
+int bus_policy_read_duration(sd_bus_message *message, struct bus_override *o, sd_bus_error *error)
 {
 	uint64_t flags;
 	int r;
@@ -79,7 +77,7 @@ static int parse_settings(const char *text, struct policy_values *ret, sd_bus_er
 					 "settings: more than %d bytes", SETTINGS_MAX_BYTES);
 	r = policy_parse_settings("settings", text, strlen(text), ret, &why);
 	if (r < 0)
-		return refuse(error, r, why);
+		return bus_policy_refuse(error, r, why);
 	if (!ret->sets)
 		return sd_bus_error_set(error, CETD_BUS_ERROR_BAD_POLICY,
 					"settings: nothing is set, valid is at least one of mode, "
@@ -103,7 +101,7 @@ static int set(struct bus *b, sd_bus_message *message, const struct vm *vm,
 		return -ENOMEM;
 	r = b->commands.set_override(b->commands.userdata, vm, override, &why);
 	if (r < 0)
-		return refuse(error, r, why);
+		return bus_policy_refuse(error, r, why);
 	log_change(b, vm->identity.id, what);
 	return sd_bus_reply_method_return(message, NULL);
 }
@@ -121,7 +119,7 @@ static int set_one(struct bus *b, sd_bus_message *message, const struct vm *vm, 
 
 	r = sd_bus_message_read(message, "s", &value);
 	if (r >= 0)
-		r = read_duration(message, &override, error);
+		r = bus_policy_read_duration(message, &override, error);
 	if (r < 0)
 		return r;
 	if (is_json) {
@@ -170,7 +168,7 @@ static int run_set(struct bus *b, sd_bus_message *message, const struct vm *vm, 
 
 	r = sd_bus_message_read(message, "s", &text);
 	if (r >= 0)
-		r = read_duration(message, &override, error);
+		r = bus_policy_read_duration(message, &override, error);
 	if (r >= 0)
 		r = parse_settings(text, &override.values, error);
 	return r < 0 ? r : set(b, message, vm, &override, error);
@@ -225,7 +223,7 @@ static int clear(struct bus *b, sd_bus_message *message, const char *id, sd_bus_
 		return r;
 	r = b->commands.clear_override(b->commands.userdata, id, lifetimes, settings, &why);
 	if (r < 0)
-		return refuse(error, r, why);
+		return bus_policy_refuse(error, r, why);
 	log_change(b, id, "overrides cleared");
 	return sd_bus_reply_method_return(message, NULL);
 }
@@ -272,7 +270,7 @@ static int run_check(struct bus *b _unused_, sd_bus_message *message,
 	if (r >= 0)
 		r = policy_set_finish(rules, &why);
 	if (r < 0)
-		return refuse(error, r, why);
+		return bus_policy_refuse(error, r, why);
 	return sd_bus_reply_method_return(message, "t", (uint64_t)rules->n_rules);
 }
 
@@ -293,11 +291,20 @@ VM_METHOD(bus_policy_set_rate_limit, run_set_rate_limit)
 VM_METHOD(bus_policy_set, run_set)
 VM_METHOD(bus_policy_clear, run_clear)
 
+/* Who decides is told which VM it is about, if that runs. */
 METHOD(bus_policy_clear_by_name)
 {
 	static const struct guarded_method method = {AUTHORIZE_MANAGE, SET_WHAT, run_clear_by_name};
+	const struct vm *vm = NULL;
+	struct bus *b = userdata;
+	const char *text;
+	int r;
 
-	return authorize(userdata, message, NULL, &method, error);
+	r = sd_bus_message_read(message, "s", &text);
+	if (r < 0)
+		return r;
+	model_find(b->model, text, &vm);
+	return authorize(b, message, vm, &method, error);
 }
 
 /* It takes the daemon's time, and `cetctl policy check` needs no daemon. */

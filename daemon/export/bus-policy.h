@@ -4,12 +4,20 @@
 
 #include "export/bus-internal.h"
 
+/* An error of a command as one of D-Bus; message may be NULL. */
+int bus_policy_refuse(sd_bus_error *error, int r, const char *message);
+
+/* The flags and the time that the arguments of what sets something end with. */
+int bus_policy_read_duration(sd_bus_message *message, struct bus_override *o, sd_bus_error *error);
+
 /* Methods of org.cetd1.VM. */
 int bus_policy_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *error);
 int bus_policy_set_ibt(sd_bus_message *message, void *userdata, sd_bus_error *error);
 int bus_policy_set_rate_limit(sd_bus_message *message, void *userdata, sd_bus_error *error);
 int bus_policy_set(sd_bus_message *message, void *userdata, sd_bus_error *error);
 int bus_policy_clear(sd_bus_message *message, void *userdata, sd_bus_error *error);
+int bus_policy_freeze(sd_bus_message *message, void *userdata, sd_bus_error *error);
+int bus_policy_thaw(sd_bus_message *message, void *userdata, sd_bus_error *error);
 
 /* Methods of org.cetd1.Manager. */
 int bus_policy_get_all(sd_bus_message *message, void *userdata, sd_bus_error *error);

@@ -220,5 +220,8 @@ const sd_bus_vtable vm_vtable[] = {
 				SD_BUS_NO_RESULT, bus_policy_set, OPEN),
 	SD_BUS_METHOD_WITH_ARGS("ClearOverride", SD_BUS_ARGS("as", settings, "t", flags),
 				SD_BUS_NO_RESULT, bus_policy_clear, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("Freeze", SD_BUS_ARGS("t", flags, "t", for_usec), SD_BUS_NO_RESULT,
+				bus_policy_freeze, OPEN),
+	SD_BUS_METHOD_WITH_ARGS("Thaw", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, bus_policy_thaw, OPEN),
 	SD_BUS_VTABLE_END,
 };

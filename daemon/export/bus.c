@@ -188,6 +188,7 @@ void bus_vm_removed(struct bus *b, const struct vm *vm)
 		HASH_DELETE(hh, b->vms, state);
 		free(state);
 	}
+	monitors_vm_removed(b, vm->identity.key);
 	emit_vm_lifetime(b, vm->identity.id, false);
 }
 
@@ -222,51 +223,6 @@ void bus_host_changed(struct bus *b)
 				       "GuestCET", "Coverage", "Causes", "KernelRelease", NULL);
 }
 
-static int bus_connect(const char *address, sd_bus **ret)
-{
-	_cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-	int r;
-
-	if (!strcmp(address, "system"))
-		return sd_bus_open_system(ret);
-	if (!strcmp(address, "user"))
-		return sd_bus_open_user(ret);
-	r = sd_bus_new(&bus);
-	if (r < 0)
-		return r;
-	r = sd_bus_set_address(bus, address);
-	if (r >= 0)
-		r = sd_bus_set_bus_client(bus, true);
-	if (r >= 0)
-		r = sd_bus_start(bus);
-	if (r < 0)
-		return r;
-	*ret = take_ptr(bus);
-	return 0;
-}
-
-static int bus_register(struct bus *b)
-{
-	int r;
-
-	r = sd_bus_add_object_manager(b->bus, NULL, CETD_BUS_PATH);
-	if (r >= 0)
-		r = sd_bus_add_object_vtable(b->bus, NULL, CETD_BUS_PATH, CETD_BUS_MANAGER,
-					     manager_vtable, b);
-	if (r >= 0)
-		r = sd_bus_add_fallback_vtable(b->bus, NULL, CETD_BUS_VM_PREFIX, CETD_BUS_VM,
-					       vm_vtable, vm_object_find, b);
-	if (r >= 0)
-		r = sd_bus_add_node_enumerator(b->bus, NULL, CETD_BUS_VM_PREFIX, vm_node_enumerator,
-					       b);
-	if (r >= 0)
-		r = sd_bus_add_object_vtable(b->bus, NULL, "/org/freedesktop/LogControl1",
-					     "org.freedesktop.LogControl1", log_control_vtable, b);
-	if (r < 0)
-		return log_error_errno(r, "Failed to register the D-Bus objects: %m");
-	return 0;
-}
-
 DEFINE_CLEANUP(struct bus *, bus_free)
 
 int bus_new(sd_event *event, const char *address, const struct model *model,
@@ -278,6 +234,7 @@ int bus_new(sd_event *event, const char *address, const struct model *model,
 	if (!b)
 		return log_error_errno(ENOMEM, "Failed to set up D-Bus: %m");
 	b->event = sd_event_ref(event);
+	b->address = address;
 	b->model = model;
 	b->ctx = ctx;
 	b->commands = *commands;
@@ -285,7 +242,9 @@ int bus_new(sd_event *event, const char *address, const struct model *model,
 	r = authorizer_new(&b->authorizer);
 	if (r < 0)
 		return log_error_errno(r, "Failed to set up D-Bus: %m");
-	r = bus_connect(address, &b->bus);
+	r = bus_watch(b);
+	if (r >= 0)
+		r = bus_connect(b);
 	if (r < 0)
 		return log_error_errno(r,
 				       "Failed to connect to the %s bus: %m (is dbus running? "
@@ -295,13 +254,8 @@ int bus_new(sd_event *event, const char *address, const struct model *model,
 			      b);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(b->timer, SD_EVENT_OFF);
-	if (r >= 0)
-		r = sd_bus_attach_event(b->bus, event, SD_EVENT_PRIORITY_NORMAL);
 	if (r < 0)
-		return log_error_errno(r, "Failed to attach D-Bus to the loop: %m");
-	r = bus_register(b);
-	if (r < 0)
-		return r;
+		return log_error_errno(r, "Failed to set up D-Bus: %m");
 	FOREACH_VM (model, vm)
 		bus_vm_added(b, vm);
 	*ret = take_ptr(b);
@@ -339,6 +293,7 @@ struct bus *bus_free(struct bus *b)
 		free(state);
 	}
 	sd_event_source_disable_unref(b->timer);
+	sd_event_source_disable_unref(b->retry);
 	sd_bus_flush_close_unref(b->bus);
 	sd_event_unref(b->event);
 	free(b);

@@ -17,6 +17,17 @@ struct bus_override {
 	uint64_t for_usec; /* 0: without end */
 };
 
+/* The end of an order: 0, or -errno with a reason for people. */
+typedef void (*bus_done_t)(void *userdata, int error, const char *message);
+
+/* To freeze a VM, or to thaw it. */
+struct bus_freeze {
+	const struct bus_override *override; /* how long to keep it frozen; NULL: thaw */
+	const char *by;			     /* on whose behalf, for the log */
+	bus_done_t done;
+	void *userdata;
+};
+
 /* What the API asks of the daemon; implemented by cetd.c. */
 struct bus_commands {
 	/* Bring the model up to date with the maps; quiet. */
@@ -32,6 +43,10 @@ struct bus_commands {
 			    char **ret_message);
 	int (*clear_override)(void *userdata, const char *id, uint32_t lifetimes, uint32_t settings,
 			      char **ret_message);
+	/* done is told of the end, once, and not before this returns. As above, and -EBUSY; done is not told
+	 * then. */
+	int (*freeze)(void *userdata, const struct vm *vm, const struct bus_freeze *order,
+		      char **ret_message);
 	/* What the kernel keeps of a VM's policy; -ENOENT: nothing. */
 	int (*get_policy_state)(void *userdata, uint64_t key, struct cetd_policy_state *ret);
 	/* Somebody (or nobody any more) wants samples of all event types. */
@@ -40,8 +55,8 @@ struct bus_commands {
 };
 
 /*
- * Connect to address ("system", "user" or a D-Bus address) and register the objects. Logging. The model and the
- * context outlive the bus.
+ * Connect to address ("system", "user" or a D-Bus address) and register the objects. Logging. The model, the
+ * context and the address outlive the bus. A bus that ends is waited for.
  */
 int bus_new(sd_event *event, const char *address, const struct model *model,
 	    const struct export_context *ctx, const struct bus_commands *commands,

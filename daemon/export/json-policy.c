@@ -97,6 +97,13 @@ struct json_object *json_from_storms(const struct storms *s, const struct vm *vm
 	return o;
 }
 
+bool json_policy_is_frozen(const struct ledger *l, const struct vm *vm)
+{
+	const struct policy_verdict *v = l ? ledger_find(l, vm->identity.key) : NULL;
+
+	return v && v->is_frozen;
+}
+
 static void add_layer(struct json_object *overrides, const char *id,
 		      const struct policy_override *override, int lifetime)
 {

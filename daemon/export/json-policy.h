@@ -22,5 +22,8 @@ struct json_object *json_from_policy(const struct ledger *l, const struct vm *vm
  */
 struct json_object *json_from_storms(const struct storms *s, const struct vm *vm);
 
+/* Does an override have it frozen? */
+bool json_policy_is_frozen(const struct ledger *l, const struct vm *vm);
+
 /* All rules in force, by the keys of policy files and with file and line, and all overrides. */
 struct json_object *json_from_rules(const struct ledger *l);

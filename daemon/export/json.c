@@ -175,6 +175,7 @@ struct json_object *json_from_vm(const struct vm *vm, const struct export_contex
 						    : NULL);
 	add_string(o, "uses_cet", vm_uses_cet(vm));
 	add_counters(o, vm, ctx->storms);
+	add_bool(o, "frozen", json_policy_is_frozen(ctx->ledger, vm));
 	json_object_object_add(o, "policy", json_from_policy(ctx->ledger, vm));
 	json_object_object_add(o, "storms", json_from_storms(ctx->storms, vm));
 	if (with_addresses)

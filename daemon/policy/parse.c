@@ -220,7 +220,8 @@ static int read_key(struct parser *p, const struct policy_key *key, struct json_
 	case POLICY_KEY_ONE_OR_LIST:
 		return read_list(p, key, value, place, value_at, target);
 	default:
-		r = read_scalar(key, value, (char *)target + key->offset);
+		/* Of the file itself nothing is kept. */
+		r = read_scalar(key, value, target ? (char *)target + key->offset : NULL);
 		return r == -EBADMSG ? refuse(p, place, key, value) : r;
 	}
 }

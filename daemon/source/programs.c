@@ -16,6 +16,7 @@
 #include "source/programs.h"
 #include "source/source.h"
 #include "util/bpffs.h"
+#include "util/bss.h"
 #include "util/log.h"
 
 _Static_assert(EVENTS_PROGRAMS_MAX >= _PROGRAM_MAX, "room for all");
@@ -179,6 +180,8 @@ static int programs_open(const struct programs_state *state, const struct progra
 	r = params->pin_dir ? pins_reuse_maps(params->pin_dir, skel->obj) : 0;
 	if (r >= 0)
 		r = cetd_bpf__load(skel);
+	if (r >= 0)
+		r = bss_map(skel->bss, skel->maps.bss);
 	if (r < 0) {
 		cetd_bpf__destroy(skel);
 		return r;

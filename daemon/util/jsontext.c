@@ -151,7 +151,8 @@ int jsontext_parse(struct jsontext *t, struct json_object **ret, size_t *ret_at)
 	/* The NUL is handed in too: it tells json-c that a number at the very end is complete. */
 	root = json_tokener_parse_ex(tokener, t->text, (int)t->size + 1);
 	error = json_tokener_get_error(tokener);
-	end = json_tokener_get_parse_end(tokener);
+	/* It may have taken the NUL for a part of what it read, and point behind it. */
+	end = MIN(json_tokener_get_parse_end(tokener), t->size);
 	json_tokener_free(tokener);
 
 	if (error == json_tokener_continue || error == json_tokener_error_parse_eof)
@@ -175,12 +176,12 @@ int jsontext_parse(struct jsontext *t, struct json_object **ret, size_t *ret_at)
 size_t jsontext_find_key(const struct jsontext *t, size_t at, const char *key, size_t after,
 			 size_t *ret_value)
 {
-	const char *s = t->text + at, *start, *end;
+	const char *s, *start, *end;
 	size_t length = strlen(key);
 
-	if (at == JSONTEXT_NOWHERE || *s != '{')
+	if (at == JSONTEXT_NOWHERE || t->text[at] != '{')
 		return JSONTEXT_NOWHERE;
-	for (s = skip_blank(s + 1); *s == '"'; s = skip_blank(s)) {
+	for (s = skip_blank(t->text + at + 1); *s == '"'; s = skip_blank(s)) {
 		start = s;
 		end = skip_token(s);
 		s = skip_blank(end);

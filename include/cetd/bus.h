@@ -13,6 +13,7 @@
 #define CETD_BUS_ERROR_BAD_CONFIG "org.cetd1.Error.BadConfig"
 #define CETD_BUS_ERROR_LIMIT "org.cetd1.Error.LimitReached"
 #define CETD_BUS_ERROR_BAD_POLICY "org.cetd1.Error.BadPolicy"
+#define CETD_BUS_ERROR_CANNOT_ACT "org.cetd1.Error.CannotAct"
 #define CETD_BUS_ERROR_NO_SUCH_OVERRIDE "org.cetd1.Error.NoSuchOverride"
 
 /* Flags of the methods that set something of a VM, one of them, and of those that clear it, one or both. */

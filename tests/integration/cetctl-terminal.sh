@@ -170,6 +170,11 @@ in_shell() {
 	completes "$1" "words" "cetctl --json=sh" "--json=short"
 	completes "$1" "symbol files" "cetctl explain web-1 --symbols=/etc/os-rel" "--symbols=/etc/os-release"
 	completes "$1" "verbs to help with" "cetctl help fau" "cetctl help faults"
+	completes "$1" "actions of policy" "cetctl policy expl" "cetctl policy explain"
+	completes "$1" "VMs of policy" "cetctl policy set we" "cetctl policy set web-1"
+	completes "$1" "settings" "cetctl policy clear web-1 cp" "cetctl policy clear web-1 cp_rate"
+	completes "$1" "files of policies" "cetctl policy check /etc/os-rel" "check /etc/os-release"
+	completes "$1" "VMs to freeze" "cetctl freeze we" "cetctl freeze web-1"
 	completes "$1" "hostile names are quoted, not run" "cetctl show sub" \
 		'cetctl show sub\\\$\\\(touch.*CETCTL_PWNED'
 	equal "$1 completion: nothing was run" "" \

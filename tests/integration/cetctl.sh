@@ -278,6 +278,74 @@ many() {
 	expect "1000 VMs: status stays on a screen" 0 "and 990 more: cetctl list" "" status
 }
 
+# What was asked of the daemon, a call a line.
+called() { equal "$1" "$2" "$(tail -1 "$work/calls")"; }
+
+policies() {
+	local uuid=11111111-2222-3333-4444-555555555555
+
+	jq '.vms[0].policy = {
+			mode: {value: "enforce", effect: "in_force", source: "rule", rule: "r\u001b1",
+				reason: "rule r\u001b1 (a.json:3) is the first that matches", until_usec: null},
+			ibt: {value: "off", effect: "next_start", source: "runtime", reason: "set for this VM",
+				advice: "start it anew", until_usec: 1700000000000000}}
+		| .vms[0].frozen = true
+		| .all_policies = {rules: [{id: "web", match: {name: ["web*", "w\u001b[31m"]}, mode: "enforce",
+				cp_rate: [{limit: 5, interval_ms: 1000, then: "throttle"}], file: "/p/a.json", line: 3}],
+			overrides: [{vm: "web-\u009b1", lifetime: "persistent", setting: "ibt", value: "off",
+				until_usec: 1700000000000000}]}' "$snapshot" >"$work/policies.json"
+	: >"$work/calls"
+	start_fake --calls "$work/calls" "$work/policies.json"
+	expect "policy list" 0 'web *name=web\*,w\\x1b*mode=enforce cp_rate=5 in 1000 ms: throttle */p/a.json:3*web-\\x9b1*persistent*ibt*off*2023-11-14' "" policy list
+	safe "policy list: hostile names" "$work/out"
+	equal "policy list --json is the daemon's" "$(jq -S .all_policies "$work/policies.json")" \
+		"$("$cetctl" policy list --json | jq -S .)"
+	expect "policy explain" 0 'mode is enforce: rule r\\x1b1 (a.json:3)*That holds now.*ibt is off: set for this VM, until 2023-11-14*started anew with a change. To have it take effect: start it anew' \
+		"" policy explain web-1
+	expect "show of a frozen VM" 0 "Frozen*cetctl thaw" "" show web-1
+	expect "policy explain of none" 0 "No policy is in force" "" policy explain db-2
+	expect "policy set" 0 "SETTING*ibt*off" "" policy set web-1 ibt=off mode=enforce
+	called "policy set: at run time, without end" 'SetPolicy { "ibt": "off", "mode": "enforce" } 1 0 asking'
+	expect "policy set: JSON and true" 0 "SETTING" "" policy set web-1 'cp_rate={"limit": 5, "then": "alert"}' record=true --persistent --for=1h30min
+	called "policy set: persistent, for a time" \
+		'SetPolicy { "cp_rate": { "limit": 5, "then": "alert" }, "record": true } 2 5400000000 asking'
+	expect "policy set: no rate" 0 "SETTING" "" policy set web-1 cp_rate=none --for 90s
+	called "policy set: none is an empty array" 'SetPolicy { "cp_rate": [ ] } 1 90000000 asking'
+	expect "policy set: what the daemon refuses, and how it is spelled" 2 "" 'settings:1: that is bad\\x1b*hint:' \
+		policy set web-1 ibt=bad
+	expect "policy set: no value" 2 "" "'ibt' is not SETTING=VALUE" policy set web-1 ibt
+	expect "policy set: an empty value" 2 "" "is not SETTING=VALUE" policy set web-1 ibt=
+	expect "policy set: twice" 2 "" "ibt is set twice" policy set web-1 ibt=off ibt=keep
+	expect "policy set: no JSON" 2 "" "is not JSON*quote it" policy set web-1 'cp_rate={limit: 5'
+	expect "policy set: nothing" 2 "" "too little*usage: cetctl policy set VM SETTING=VALUE" policy set web-1
+	expect "policy set: no such VM" 3 "" "did you mean 'web-1'" policy set wbe-1 ibt=off
+	expect "both lifetimes" 2 "" "only one of --runtime and --persistent" policy set web-1 ibt=off --runtime --persistent
+	for bad in 0s 5 1parsec 11y 2h30 h 99999999999999999999s -5s ""; do
+		expect "--for '$bad'" 2 "" "--for: '$bad' is not a time*2h30min" policy set web-1 ibt=off --for="$bad"
+	done
+	expect "an option that the action has no use for" 2 "" "policy show does not take --for" policy show --for=5s
+	expect "nor that" 2 "" "policy clear does not take --for" policy clear web-1 --for=5s
+	expect "nor a verb" 2 "" "\`cetctl list\` does not take --runtime" list --runtime
+	expect "policy clear: all" 0 "" "" policy clear web-1
+	called "policy clear: both lifetimes" "ClearOverride web-1 3 asking"
+	expect "policy clear: two settings" 0 "" "" policy clear gone ibt mode --persistent
+	called "policy clear: of what is stored" "ClearOverride gone [ibt] [mode] 2 asking"
+	expect "policy clear: not UTF-8" 2 "" "must be UTF-8" policy clear $'\xff'
+	expect "freeze" 0 "" "" freeze web-1
+	called "freeze: at run time" "Freeze 1 0 asking"
+	expect "freeze for a time" 0 "" "" freeze --persistent --for=1d $uuid
+	called "freeze: persistent, for a day" "Freeze 2 86400000000 asking"
+	expect "freeze: no VM" 2 "" "needs a VM" freeze
+	expect "thaw: refused" 1 "" "It has no unit*systemd unit of its own" thaw web-1
+	expect "thaw takes no time" 2 "" "does not take --for" thaw web-1 --for=5s
+	start_fake --deny "$snapshot"
+	for call in "policy set web-1 ibt=off" "policy clear web-1" "freeze web-1" "thaw web-1"; do
+		# shellcheck disable=SC2086
+		expect "as nobody: ${call%% web*}" 5 "" "sudo" $call
+	done
+	expect "policy list as nobody" 0 "No rules are in force.*Nothing is set for single VMs" "" policy list
+}
+
 without_daemon
 start_fake --monitor "$canned/events.jsonl" "$snapshot"
 usage
@@ -290,4 +358,5 @@ unobservable
 replayed
 remote
 many
+policies
 exit $failed

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of the whole daemon, plain and sanitized; run by `make check`.
-INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh notify.sh overrides.sh pins.sh policy.sh polkit.sh replay.sh \
-	signals.sh)
+INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh freeze.sh overrides.sh pins.sh policy.sh \
+	replay.sh signals.sh)
 CHECKS += $(INTEGRATION) tests/integration/store-crash.sh
-CHECK_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,inject kill-at notify-socket polkit-agent)
+CHECK_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,fake-machine inject kill-at)
 SANITIZED_CHECKS += $(INTEGRATION)
-SANITIZED_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,inject notify-socket polkit-agent)
+SANITIZED_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,fake-machine inject)
 
 $(BUILD)/tests/inject: $(BUILD)/tests/integration/inject.o $(BUILD)/tests/bpf/guest.o $(BUILD)/daemon/util/names.o
 	$(call say,LD,$@)
@@ -23,12 +23,7 @@ $(BUILD)/tests/kill-at: $(BUILD)/tests/integration/kill-at.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
-$(BUILD)/tests/polkit-agent: $(BUILD)/tests/integration/polkit-agent.o
+$(BUILD)/tests/fake-machine: $(BUILD)/tests/integration/fake-machine.o $(BUILD)/tests/integration/private-bus.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libsystemd)
-
-$(BUILD)/tests/notify-socket: $(BUILD)/tests/integration/notify-socket.o
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^

@@ -134,6 +134,8 @@ check_pages() {
 	check "and links to the next" wait_for 10 is_true 'document.querySelector("#vms-caption").textContent.startsWith("301 to 400")'
 	sleep 2.5
 	check "the script stays on it" is_true 'document.querySelector("#vms-caption").textContent.startsWith("301 to 400")'
+	check "large numbers stay in their tiles, and the page in the window" is_true \
+		'[...document.querySelectorAll(".tiles div, .tiles dd")].every((e) => e.scrollWidth <= e.clientWidth + 1) && document.documentElement.scrollWidth <= innerWidth'
 	screenshot page-4000
 	equal "without a complaint" "" "$(complaints)"
 }

@@ -78,9 +78,13 @@ methods=(
 	"manage|vm|SetRateLimit|stt [] 1 0"
 	"manage|vm|SetPolicy|stt {} 1 0"
 	"manage|vm|ClearOverride|ast 0 1"
+	"enforce|vm|Freeze|tt 1 0"
+	"enforce|vm|Thaw|"
+	"enforce|vm|Freeze|tt 1 0"
+	"enforce|vm|Thaw|"
 )
 # Those that anyone may call; with the guarded ones these are all there are.
-open="ListVMs GetVM GetVMByPID Describe DumpByFileDescriptor Metrics GetPolicy"
+open="ListVMs GetVM GetVMByPID Describe DumpByFileDescriptor GetPolicy Metrics"
 
 # A METHOD-LINE as busctl's arguments: path, interface, method, signature and values.
 call_of() {
@@ -144,6 +148,12 @@ faults_in_dump() {
 cp "$BUILD/cetctl" "$work/cetctl"
 equal "a stranger's dump has no addresses" 0 "$(faults_in_dump "$stranger")"
 match "the operator's has" '^[1-9]' "$(faults_in_dump "$operator")"
+
+# What shows addresses beside other things shows the other things.
+check "a stranger is explained what can be without addresses" as "$stranger" "$work/cetctl" explain "$vm"
+check "and shown" as "$stranger" "$work/cetctl" show "$vm"
+as "$stranger" "$work/cetctl" faults "$vm" >/dev/null 2>&1
+equal "but no faults" 5 $?
 
 # caller USER METHOD-LINE: a caller that waits for `go` in a process that agents can be there for.
 caller() {

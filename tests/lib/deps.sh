@@ -12,6 +12,7 @@ demo=(dbus curl procps)
 check=(libcmocka-dev zsh bsdutils systemd clang-format-19 dbus curl jq procps prometheus tmux bpftrace qemu-system-x86
 	cpio busybox-static kmod xz-utils git polkitd apparmor mandoc chromium chromium-driver fonts-dejavu-core)
 bench=(bpftrace curl dbus jq procps)
+fuzz=(libclang-rt-dev)
 # Besides what debian/control asks for.
 deb=(dpkg-dev)
 system=(debootstrap systemd-container)
@@ -31,12 +32,12 @@ need_libbpf() {
 packages=()
 for task; do
 	case $task in
-	build | demo | check | bench | deb | system)
+	build | demo | check | bench | fuzz | deb | system)
 		declare -n list=$task
 		packages+=("${list[@]}")
 		;;
 	*)
-		echo "deps.sh: unknown task '$task', valid are build, demo, check, bench, deb, system" >&2
+		echo "deps.sh: unknown task '$task', valid are build, demo, check, bench, fuzz, deb, system" >&2
 		exit 2
 		;;
 	esac

@@ -7,6 +7,7 @@ tree_copy() {
 	mkdir "$1" || return 1
 	if [ -e .git ]; then
 		git ls-files -z --cached --others --exclude-standard |
+			while read -rd '' f; do [ ! -e "$f" ] || printf '%s\0' "$f"; done |
 			tar -c --null --verbatim-files-from -T - | tar -x -C "$1"
 	else
 		tar -c --exclude=./build --exclude=./debian/build . | tar -x -C "$1"

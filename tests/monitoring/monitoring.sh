@@ -107,7 +107,7 @@ check_dashboards() {
 check_install() {
 	local file
 	for file in "$dir"/*; do
-		check "make install has $(basename "$file")" cmp "$file" "$work/root/usr/share/doc/cetd/monitoring/$(basename "$file")"
+		check "make install has $(basename "$file")" cmp "$file" "$work/root/usr/share/cetd/monitoring/$(basename "$file")"
 	done
 	check "the runbook is where the alerts say" test -f "$work/root$(sed -n \
 		's,.*runbook_url: "file://\([^#]*\)#.*,\1,p' $dir/cetd-alerts.rules.yml | sort -u)"

@@ -49,11 +49,17 @@ root_mount() {
 }
 
 # root_layer RELEASE NAME KEY COMMAND ROOT...: make the layer NAME over base where it is not there for KEY;
-# COMMAND is a function that is handed the root.
+# COMMAND is a function that is handed the root. One at a time: others wait.
 root_layer() {
-	local release=$1 name=$2 key=$3 dir=$roots/$1/$2 r
+	local release=$1 name=$2 key=$3 dir=$roots/$1/$2 r lock
 	shift 3
-	[ "$(cat "$dir.key" 2>/dev/null)" != "$key" ] || return 0
+	mkdir -p "$roots/$release"
+	exec {lock}>"$roots/$release/lock"
+	flock "$lock"
+	[ "$(cat "$dir.key" 2>/dev/null)" != "$key" ] || {
+		exec {lock}>&-
+		return 0
+	}
 	root_base "$release" || return 1
 	echo "roots: making the layer $name of Debian $release"
 	rm -rf "$dir" "$dir.new" "$dir.key"
@@ -65,4 +71,5 @@ root_layer() {
 	rm -rf "$dir.new"/upper/var/cache/apt/archives/*.deb
 	mv "$dir.new/upper" "$dir" && rm -rf "$dir.new"
 	echo "$key" >"$dir.key"
+	exec {lock}>&-
 }

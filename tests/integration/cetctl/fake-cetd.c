@@ -27,6 +27,7 @@ struct fake {
 	bool ticks;	   /* the first VM takes 10 faults, and a second passes, at each Describe */
 	bool is_mute;	   /* Describe is never answered */
 	bool is_broken;	   /* Describe answers with half of the JSON */
+	const char *calls; /* file that calls which change something are noted in */
 	bool ends_monitor; /* the pipe is closed after the lines */
 };
 
@@ -321,6 +322,56 @@ static int on_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	return r;
 }
 
+/* What changes something: noted with its arguments. What is called bad is refused. */
+static int on_change(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	const char *member = sd_bus_message_get_member(m), *word;
+	struct fake *f = userdata;
+	uint64_t number;
+	FILE *out;
+	char type;
+	int r = 1;
+
+	if (f->denies)
+		return deny(error);
+	out = fopen(f->calls ?: "/dev/null", "a");
+	if (!out)
+		return -errno;
+	fprintf(out, "%s", member);
+	while (r >= 0 && sd_bus_message_peek_type(m, &type, NULL) > 0) {
+		if (type == 'a') {
+			r = sd_bus_message_enter_container(m, 'a', "s");
+			while (r >= 0 && sd_bus_message_read(m, "s", &word) > 0)
+				fprintf(out, " [%s]", word);
+			r = sd_bus_message_exit_container(m);
+		} else if (type == 's') {
+			r = sd_bus_message_read(m, "s", &word);
+			fprintf(out, " %s", word);
+			if (r >= 0 && strstr(word, "bad"))
+				r = sd_bus_error_set(error, CETD_BUS_ERROR_BAD_POLICY,
+						     "settings:1: that is bad\033[31m");
+		} else {
+			r = sd_bus_message_read(m, "t", &number);
+			fprintf(out, " %" PRIu64, number);
+		}
+	}
+	fprintf(out, "%s\n",
+		sd_bus_message_get_allow_interactive_authorization(m) ? " asking" : "");
+	fclose(out);
+	if (r >= 0 && !strcmp(member, "Thaw"))
+		r = sd_bus_error_set(error, CETD_BUS_ERROR_CANNOT_ACT, "It has no unit");
+	return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
+static int on_get_policy(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	json_object *all = get(((struct fake *)userdata)->snapshot, "all_policies");
+
+	(void)error;
+	return sd_bus_reply_method_return(
+		m, "s", all ? json_object_to_json_string(all) : "{\"rules\":[],\"overrides\":[]}");
+}
+
 static int get_property(sd_bus *bus, const char *path, const char *interface, const char *property,
 			sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -358,6 +409,8 @@ static const sd_bus_vtable manager[] = {
 	SD_BUS_METHOD("DumpByFileDescriptor", NULL, "h", on_dump, 0),
 	SD_BUS_METHOD("Metrics", NULL, "s", on_metrics, 0),
 	SD_BUS_METHOD("MonitorByFileDescriptor", "s", "h", on_monitor, 0),
+	SD_BUS_METHOD("GetPolicy", NULL, "s", on_get_policy, 0),
+	SD_BUS_METHOD("ClearOverride", "sast", NULL, on_change, 0),
 	SD_BUS_PROPERTY("Version", "s", get_property, 0, 0),
 	SD_BUS_PROPERTY("Replayed", "b", get_property, 0, 0),
 	SD_BUS_PROPERTY("Coverage", "a(sss)", get_property, 0, 0),
@@ -367,6 +420,9 @@ static const sd_bus_vtable manager[] = {
 static const sd_bus_vtable vm_object[] = {
 	SD_BUS_VTABLE_START(SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("Describe", NULL, "s", on_vm_describe, 0),
+	SD_BUS_METHOD("SetPolicy", "stt", NULL, on_change, 0),
+	SD_BUS_METHOD("Freeze", "tt", NULL, on_change, 0),
+	SD_BUS_METHOD("Thaw", NULL, NULL, on_change, 0),
 	SD_BUS_VTABLE_END,
 };
 
@@ -452,10 +508,15 @@ static int serve(struct fake *f)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"clone", required_argument, NULL, 'c'}, {"monitor", required_argument, NULL, 'm'},
-		{"deny", no_argument, NULL, 'd'},	 {"tick", no_argument, NULL, 't'},
-		{"mute", no_argument, NULL, 'u'},	 {"broken", no_argument, NULL, 'b'},
-		{"end", no_argument, NULL, 'e'},	 {},
+		{"clone", required_argument, NULL, 'c'},
+		{"monitor", required_argument, NULL, 'm'},
+		{"deny", no_argument, NULL, 'd'},
+		{"tick", no_argument, NULL, 't'},
+		{"mute", no_argument, NULL, 'u'},
+		{"broken", no_argument, NULL, 'b'},
+		{"end", no_argument, NULL, 'e'},
+		{"calls", required_argument, NULL, 'C'},
+		{},
 	};
 	unsigned int clones = 0;
 	struct fake f = {};
@@ -480,6 +541,9 @@ int main(int argc, char **argv)
 			break;
 		case 'b':
 			f.is_broken = true;
+			break;
+		case 'C':
+			f.calls = optarg;
 			break;
 		case 'e':
 			f.ends_monitor = true;

@@ -12,8 +12,9 @@ check "and was up when libvirtd began" test "$(property cetd.service ActiveEnter
 equal "the journal has no error of it" "" "$(messages -p err)"
 match "it pins in the BPF file system" layout-cetd "$(ls /sys/fs/bpf/cetd | tr '\n' ' ')"
 match "cetctl tells the version" '^cetctl 0\.' "$(cetctl version | tr '\n' ' ')"
-match "cetctl -M .host asks the cetd of this machine" 'cetd.* 0\.' "$(cetctl -M .host version | tr '\n' ' ')"
+match "cetctl -M .host asks the cetd of this machine" 'daemon 0\.' "$(cetctl -M .host version | tr '\n' ' ')"
 check "cetctl status works" cetctl status
+match "the socket of its metrics is systemd's" 'cetd-metrics.socket' "$(property cetd.service TriggeredBy)"
 check "and metrics are served" curl -sSf --max-time 5 http://127.0.0.1:9752/metrics
 equal "systemd finds nothing wrong in the unit" "" \
 	"$(systemd-analyze verify cetd.service 2>&1 | grep -v 'man cetd')"

@@ -11,7 +11,7 @@ start_vm upgraded $n
 check "the upgrade succeeds" dpkg --force-confold -i new/cetd_*.deb new/cetctl_*.deb
 equal "and is there" "$(dpkg-deb -f new/cetd_*.deb Version)" "$(dpkg-query -W -f '${Version}' cetd)"
 check "the new cetd runs" wait_for 20 began_anew "$pid"
-check "an edited configuration is still the operator's" grep -q cetd-metrics /etc/cetd/cetd.conf
+check "an edited configuration is still the operator's" grep -q scan_interval_sec /etc/cetd/cetd.conf
 check "the guest ends" wait_for 60 is_done upgraded
 check "no access of it is missing" wait_for 10 id_of "$n"
 check "and counters from before are there" wait_for 10 id_of "$before"

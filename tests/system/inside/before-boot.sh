@@ -6,7 +6,7 @@ cd /cetd-test || exit 1
 # shellcheck source=../../lib/checks.sh
 . ./checks.sh
 
-systemctl -q enable bpffs.service libvirtd.service cetd-test.service
+systemctl -q enable libvirtd.service cetd-test.service
 # shellcheck source=files.sh
 . ./files.sh
 list_files >/root/files-before
