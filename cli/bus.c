@@ -12,6 +12,8 @@
 #include "doc.h"
 #include "text.h"
 
+#define PERSON_USEC (6 * 60 * 1000000ULL) /* cetd gives up after five minutes */
+
 static const char *where(const struct ctl *ctl)
 {
 	const struct options *o = &ctl->options;
@@ -100,7 +102,8 @@ static const struct {
 	 "a VM is frozen by a systemd unit of its own: `cetctl show` names its unit"},
 	{SD_BUS_ERROR_ACCESS_DENIED, CETCTL_DENIED,
 	 "what holds guest addresses or changes anything is for root: sudo cetctl …"},
-	{SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, CETCTL_DENIED, "sudo cetctl …"},
+	{SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, CETCTL_DENIED,
+	 "what holds guest addresses or changes anything is for root: sudo cetctl …"},
 	{SD_BUS_ERROR_SERVICE_UNKNOWN, CETCTL_UNREACHABLE, "start it: systemctl start cetd"},
 	{SD_BUS_ERROR_NAME_HAS_NO_OWNER, CETCTL_UNREACHABLE, "start it: systemctl start cetd"},
 	{"org.freedesktop.DBus.Error.Spawn.", CETCTL_UNREACHABLE,
@@ -118,6 +121,12 @@ static const struct {
 	{SD_BUS_ERROR_UNKNOWN_PROPERTY, CETCTL_FAILURE,
 	 "are cetctl and cetd of the same version? see `cetctl version`"},
 };
+
+bool bus_is_denied(const sd_bus_error *error)
+{
+	return sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
+	       sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED);
+}
 
 enum exit_code bus_fail(struct ctl *ctl, const sd_bus_error *error, int r, const char *what)
 {
@@ -165,7 +174,10 @@ static enum exit_code call(struct ctl *ctl, sd_bus_message **ret, const char *pa
 			text_hint("arguments must be UTF-8");
 		return CETCTL_FAILURE;
 	}
-	r = sd_bus_call(ctl->bus, m, 0, &error, ret);
+	/* Somebody is there to be asked for a password, and may have to look for it. */
+	if (isatty(STDIN_FILENO))
+		sd_bus_message_set_allow_interactive_authorization(m, true);
+	r = sd_bus_call(ctl->bus, m, isatty(STDIN_FILENO) ? PERSON_USEC : 0, &error, ret);
 	if (r < 0)
 		return bus_fail(ctl, &error, r, member);
 	return CETCTL_OK;

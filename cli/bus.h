@@ -16,6 +16,9 @@ static inline void bus_message_unrefp(sd_bus_message **m)
 enum exit_code bus_open(struct ctl *ctl);
 void bus_close(struct ctl *ctl);
 
+/* Would another user have been let? */
+bool bus_is_denied(const sd_bus_error *error);
+
 /* Say what the error means, with a hint, and return the exit code for it. */
 enum exit_code bus_fail(struct ctl *ctl, const sd_bus_error *error, int r, const char *what);
 

@@ -24,7 +24,7 @@ static enum exit_code get_addresses(struct ctl *ctl, const char *id, json_object
 		what = "GetTopRIPs";
 		r = faults_get_rips(ctl->bus, id, &error, ret_rips);
 	}
-	if (r >= 0 || sd_bus_error_has_name(&error, SD_BUS_ERROR_ACCESS_DENIED))
+	if (r >= 0 || bus_is_denied(&error))
 		return CETCTL_OK;
 	return bus_fail(ctl, &error, r, what);
 }

@@ -193,7 +193,7 @@ static void print_rips(struct ctl *ctl, const char *id)
 	if (r < 0) {
 		_cleanup_(freep) char *safe = text_clean(error.message ?: strerror(-r));
 
-		if (sd_bus_error_has_name(&error, SD_BUS_ERROR_ACCESS_DENIED))
+		if (bus_is_denied(&error))
 			printf("  -  (only root may read guest addresses)\n");
 		else
 			printf("  -  (%s)\n", safe ?: "");

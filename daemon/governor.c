@@ -302,6 +302,7 @@ static int replace(struct governor *g, const char *id, const struct policy_overr
 		   uint32_t lifetimes, char **ret_message)
 {
 	struct policy_override old = find_override(g, id);
+	const struct vm *vm;
 	int r, k;
 
 	r = ledger_set_override(g->ledger, id, next);
@@ -319,7 +320,10 @@ static int replace(struct governor *g, const char *id, const struct policy_overr
 				    strerror(-r));
 		}
 	}
-	governor_evaluate(g);
+	vm = model_find_id(g->model, id);
+	if (vm)
+		evaluate(g, vm, now_usec());
+	set_timer(g);
 	return 0;
 }
 

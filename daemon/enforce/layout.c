@@ -9,6 +9,11 @@
 #include "util/bpffs.h"
 #include "util/macro.h"
 
+static void bpf_link_destroyp(struct bpf_link **link)
+{
+	bpf_link__destroy(*link);
+}
+
 enum layout_verdict layout_compare(const struct layout *found, const struct layout *wanted)
 {
 	if (found->version != wanted->version)
@@ -128,5 +133,13 @@ int layout_get_link(const char *dir)
 
 int layout_update_link(int link, struct bpf_map *map)
 {
+	_cleanup_(bpf_link_destroyp) struct bpf_link *other = NULL;
+
+	/* libbpf alone can make the map ready for a link, and does so before it finds that the hook is taken. */
+	other = bpf_map__attach_struct_ops(map);
+	if (!other && errno != EBUSY && errno != EEXIST)
+		return -errno;
+	if (other) /* it is not: the pinned link is of another hook */
+		return -ESTALE;
 	return bpf_link_update(link, bpf_map__fd(map), NULL) < 0 ? -errno : 0;
 }

@@ -80,12 +80,16 @@ static void request_free(struct request *q)
 	free(q);
 }
 
-struct authorizer *authorizer_free(struct authorizer *a)
+void authorizer_forget(struct authorizer *a)
 {
-	if (!a)
-		return NULL;
 	while (a->requests)
 		request_free(a->requests);
+}
+
+struct authorizer *authorizer_free(struct authorizer *a)
+{
+	if (a)
+		authorizer_forget(a);
 	free(a);
 	return NULL;
 }

@@ -43,6 +43,7 @@ struct guarded_method {
 int authorizer_new(struct authorizer **ret);
 
 /* Whoever still waits gets no reply any more. */
+void authorizer_forget(struct authorizer *a);
 struct authorizer *authorizer_free(struct authorizer *a);
 
 /*

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cetd/bus.h"
+#include "export/authorize.h"
 #include "export/bus-internal.h"
 #include "util/log.h"
 
@@ -123,6 +124,7 @@ static int on_retry(sd_event_source *s _unused_, uint64_t usec _unused_, void *u
 		retry_later(b);
 		return 0;
 	}
+	authorizer_forget(b->authorizer);
 	sd_bus_close_unref(old);
 	r = sd_bus_request_name_async(b->bus, NULL, CETD_BUS_NAME, 0, on_name, b);
 	if (r < 0)

@@ -20,7 +20,9 @@ cat >"$work/own.conf" <<-'EOT'
 EOT
 start_bus "$work/own.conf" || exit 1
 state=$work/state
-web=/org/cetd1/vm/web_2d1
+# A name that no other test on this host has.
+vm_name=web$$
+web=/org/cetd1/vm/$vm_name
 bus() { busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" "$@" 2>&1; }
 vm() { bus call org.cetd1 $web org.cetd1.VM "$@"; }
 is_seen() { "$BUILD/cetctl" list --no-legend --columns=id | grep -qx "$1 *"; }
@@ -28,18 +30,18 @@ frozen() { bus get-property org.cetd1 $web org.cetd1.VM Frozen; }
 orders() { tr '\n' ' ' <"$work/orders"; }
 start_cetd() {
 	start_daemon --state-dir "$state" "$@" || not_ok "cetd starts"
-	wait_for 20 is_seen web-1 || not_ok "the VM is found"
+	wait_for 20 is_seen $vm_name || not_ok "the VM is found"
 }
 
 # No systemd that could do it: nothing is done, and nothing is set.
-start_vm web-1 --count 10 --linger 600 "$BUILD/guest/msr-loop.bin"
+start_vm $vm_name --count 10 --linger 600 "$BUILD/guest/msr-loop.bin"
 start_cetd
 match "a VM that runs in no unit of its own is not frozen" "The VM cannot be frozen: " "$(vm Freeze tt 1 0)"
 equal "and not said to be" "b false" "$(frozen)"
 check "which is logged, with who asked" grep -q "freeze, asked for by user 0, was refused or failed" "$work/cetd.log"
 stop_daemon
 
-start "$work/orders" "$BUILD/tests/fake-machine" web-1 "$work/refuse"
+start "$work/orders" "$BUILD/tests/fake-machine" $vm_name "$work/refuse"
 wait_for 10 eval 'bus list | grep -q "^org.freedesktop.systemd1 .*fake"' || not_ok "the stand-in starts"
 unit=machine-$vm_pid.scope
 start_cetd --dry-run
@@ -83,7 +85,7 @@ equal "and shown so" "b false" "$(frozen)"
 # Persistent: its end is kept over a restart, and a VM that comes back is frozen again.
 : >"$work/orders"
 equal "persistent, for five seconds" "" "$(vm Freeze tt 2 5000000)"
-equal "is stored" "web-1 true" "$(jq -r '.overrides[] | "\(.vm) \(.frozen)"' "$state/overrides.json")"
+equal "is stored" "$vm_name true" "$(jq -r '.overrides[] | "\(.vm) \(.frozen)"' "$state/overrides.json")"
 stop_daemon
 equal "the end of cetd does not thaw" "FreezeUnit $unit " "$(orders)"
 start_cetd
@@ -98,8 +100,8 @@ check "what ended while there was no cetd is made up for" wait_for 5 grep -q "Th
 equal "without freezing" "ThawUnit $unit " "$(orders)"
 equal "persistent, without end" "" "$(vm Freeze tt 2 0)"
 stop "$vm_pid"
-wait_for 10 eval '! is_seen web-1' || not_ok "the VM ends"
-start_vm web-1 --count 10 --linger 600 "$BUILD/guest/msr-loop.bin"
+wait_for 10 eval '! is_seen $vm_name' || not_ok "the VM ends"
+start_vm $vm_name --count 10 --linger 600 "$BUILD/guest/msr-loop.bin"
 check "a VM that comes back is frozen" wait_for 20 grep -q "FreezeUnit machine-$vm_pid.scope" "$work/orders"
 equal "until it is thawed" "" "$(vm Thaw)"
 check "by an order" grep -q "ThawUnit machine-$vm_pid.scope" "$work/orders"

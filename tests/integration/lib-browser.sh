@@ -15,6 +15,8 @@ webdriver() {
 start_browser() {
 	local pid tries answer
 	driver=$(free_port) session=""
+	# However the script ends: without its driver the browser would go on.
+	trap 'stop_browser; checks_cleanup' EXIT
 	mkdir -p "$work/browser"
 	start "$work/chromedriver.log" env HOME="$work/browser" chromedriver --port="$driver" --log-level=SEVERE
 	wait_for 20 curl -sf "http://127.0.0.1:$driver/status" || return 1

@@ -23,7 +23,9 @@ start_cetd() { start_daemon --config "$work/cetd.conf" --state-dir "$state" "$@"
 
 bus() { busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" "$@" 2>&1; }
 manager() { bus call org.cetd1 /org/cetd1 org.cetd1.Manager "$@"; }
-web=/org/cetd1/vm/web_2d1
+# A name that no other test on this host has.
+vm_name=web$$
+web=/org/cetd1/vm/$vm_name
 vm() { bus call org.cetd1 $web org.cetd1.VM "$@"; }
 get() { bus get-property org.cetd1 "${2:-$web}" org.cetd1.VM "$1"; }
 policy() { "$BUILD/cetctl" dump | jq -r ".vms[] | select(.name == \"$1\") | .policy | $2"; }
@@ -40,26 +42,36 @@ refused() {
 }
 
 start_cetd
-start_vm web-1 --count 10 --linger 600 "$BUILD/guest/msr-loop.bin"
+start_vm $vm_name --count 10 --linger 600 "$BUILD/guest/msr-loop.bin"
 web_pid=$vm_pid
 "$BUILD/tests/inject" 1 >"$work/inject.log" 2>&1 &
 nameless=$!
 children+=($nameless)
-check "the VM is found" wait_for 20 is_seen web-1
+check "the VM is found" wait_for 20 is_seen $vm_name
 check "and a nameless one" wait_for 20 is_seen "pid-$nameless"
 dbus-monitor --address "$DBUS_SYSTEM_BUS_ADDRESS" "sender='org.cetd1',member='PolicyApplied'" >"$work/signals" 2>&1 &
 children+=($!)
 wait_for 5 grep -q NameAcquired "$work/signals"
-signals() { grep -c 'member=PolicyApplied' "$work/signals"; }
+# Only our VM's: others come and go on this host as well.
+signals() { grep -A1 'member=PolicyApplied' "$work/signals" | grep -c "string \"$vm_name\""; }
+# What was signalled before, when the monitor has caught up.
+signals_so_far() {
+	local n=""
+	until [ "$n" = "$(signals)" ]; do
+		n=$(signals)
+		sleep 0.5
+	done
+	echo "$n"
+}
 
 # Each method, and its twins that are refused.
-equal "before, a rule has the mode" "enforce web" "$(policy web-1 '"\(.mode.value) \(.mode.rule)"')"
-before=$(signals)
+equal "before, a rule has the mode" "enforce web" "$(policy $vm_name '"\(.mode.value) \(.mode.rule)"')"
+before=$(signals_so_far)
 equal "SetMode" "" "$(vm SetMode stt monitor 1 0)"
-equal "holds at once" "monitor runtime" "$(policy web-1 '"\(.mode.value) \(.mode.source)"')"
+equal "holds at once" "monitor runtime" "$(policy $vm_name '"\(.mode.value) \(.mode.source)"')"
 check "and is signalled" wait_for 5 eval '[ "$(signals)" = $((before + 1)) ]'
 match "with the setting, its value and the reason" 'string "mode" +string "monitor" +string "in_force" +string "" +string "set for this VM until cetd ends"' \
-	"$(tail -40 "$work/signals" | tr -s '\n ' ' ')"
+	"$(grep -A40 "string \"$vm_name\"" "$work/signals" | tail -41 | tr -s '\n ' ' ')"
 refused "a mode that is none" 'mode is "enforec", valid is "monitor" or "enforce"' SetMode stt enforec 1 0
 refused "no flag" "flags is 0, valid are 1 \(runtime\) and 2" SetMode stt monitor 0 0
 refused "both flags" "flags is 3, valid are" SetMode stt monitor 3 0
@@ -72,7 +84,7 @@ equal "is desired" off "$(value ibt)"
 refused "an ibt that is none" 'ibt is "of", valid is "keep" or "off"' SetIBT stt of 1 0
 refused "a hostile one" 'ibt is ".*, valid is' SetIBT stt $'off"}\e[31m%n' 1 0
 equal "SetRateLimit" "" "$(vm SetRateLimit stt '{"limit": 5, "then": "throttle"}' 1 0)"
-equal "is desired" "5 throttle" "$(policy web-1 '.cp_rate.value[0] | "\(.limit) \(.then)"')"
+equal "is desired" "5 throttle" "$(policy $vm_name '.cp_rate.value[0] | "\(.limit) \(.then)"')"
 equal "SetRateLimit of none" "" "$(vm SetRateLimit stt '[]' 1 0)"
 refused "a rate without an action" "then is missing in the rate" SetRateLimit stt '{"limit": 5}' 1 0
 refused "a rate that is no JSON" "not JSON|in the middle" SetRateLimit stt '{"limit": ' 1 0
@@ -102,20 +114,20 @@ refused "ClearOverride of what is not set" "no such override is set" ClearOverri
 equal "ClearOverride of one" "" "$(vm ClearOverride ast 1 ibt 1)"
 equal "leaves the others" "keep hide" "$(value ibt) $(value shstk)"
 equal "ClearOverride of all" "" "$(vm ClearOverride ast 0 3)"
-equal "and the rule holds again" "enforce web" "$(policy web-1 '"\(.mode.value) \(.mode.rule)"')"
+equal "and the rule holds again" "enforce web" "$(policy $vm_name '"\(.mode.value) \(.mode.rule)"')"
 refused "ClearOverride when there is none" "no such override" ClearOverride ast 0 3
 match "a path that is no VM" "Unknown object" "$(bus call org.cetd1 /org/cetd1/vm/none org.cetd1.VM SetMode stt monitor 1 0)"
 
 # The same by cetctl.
 match "cetctl policy set shows what became of it" "ibt +off +(monitored|moot|next_start|in_force)" \
-	"$(cetctl policy set web-1 ibt=off cp_rate='{"limit": 3, "then": "alert"}' --for 1h 2>&1)"
-match "cetctl policy list shows what is set" "web-1 +runtime +cp_rate +3 in 1000 ms: alert" "$(cetctl policy list)"
+	"$(cetctl policy set $vm_name ibt=off cp_rate='{"limit": 3, "then": "alert"}' --for 1h 2>&1)"
+match "cetctl policy list shows what is set" "$vm_name +runtime +cp_rate +3 in 1000 ms: alert" "$(cetctl policy list)"
 match "and the rule" "web +name=web\* +mode=enforce +.*/10-a.json:1" "$(cetctl policy list)"
 match "cetctl policy explain" "mode is enforce: rule web .*ibt is off: set for this VM until cetd ends or the time is over, until 20" \
-	"$(cetctl policy explain web-1 | tr '\n' ' ')"
-match "what is wrong is told with the nearest" "unknown key itb, did you mean ibt" "$(cetctl policy set web-1 itb=off 2>&1)"
-equal "cetctl policy clear" "" "$(cetctl policy clear web-1 2>&1)"
-match "once" "no such override is set for web-1.*cetctl policy list" "$(cetctl policy clear web-1 2>&1 | tr '\n' ' ')"
+	"$(cetctl policy explain $vm_name | tr '\n' ' ')"
+match "what is wrong is told with the nearest" "unknown key itb, did you mean ibt" "$(cetctl policy set $vm_name itb=off 2>&1)"
+equal "cetctl policy clear" "" "$(cetctl policy clear $vm_name 2>&1)"
+match "once" "no such override is set for $vm_name.*cetctl policy list" "$(cetctl policy clear $vm_name 2>&1 | tr '\n' ' ')"
 
 # Others than root: everything that changes something is refused, what is to be seen is not.
 for call in "SetMode stt monitor 1 0" "SetIBT stt off 1 0" "SetRateLimit stt [] 1 0" "SetPolicy stt {} 1 0" \
@@ -124,7 +136,7 @@ for call in "SetMode stt monitor 1 0" "SetIBT stt off 1 0" "SetRateLimit stt [] 
 	match "nobody: ${call%% *}" "Access denied" "$(as_nobody busctl \
 		--address="$DBUS_SYSTEM_BUS_ADDRESS" call org.cetd1 $web org.cetd1.VM $call 2>&1)"
 done
-for call in "CheckPolicy ss a {}" "ClearOverride sast web-1 0 3" Reload; do
+for call in "CheckPolicy ss a {}" "ClearOverride sast $vm_name 0 3" Reload; do
 	# shellcheck disable=SC2086
 	match "nobody: Manager.${call%% *}" "Access denied" "$(as_nobody busctl \
 		--address="$DBUS_SYSTEM_BUS_ADDRESS" call org.cetd1 /org/cetd1 org.cetd1.Manager $call 2>&1)"
@@ -143,10 +155,10 @@ all() { dbus-send --bus="$DBUS_SYSTEM_BUS_ADDRESS" --print-reply=literal --dest=
 equal "GetPolicy has the rules" "web web* enforce 1" "$(all | jq -r '.rules[] | "\(.id) \(.match.name[0]) \(.mode) \(.line)"')"
 
 # For a time.
-before=$(signals)
+before=$(signals_so_far)
 equal "for a second" "" "$(vm SetIBT stt off 1 1000000)"
 equal "it holds" off "$(value ibt)"
-check "its end is told" eval '[ "$(policy web-1 .ibt.until_usec)" -gt "$(($(date +%s) * 1000000 - 1000000))" ]'
+check "its end is told" eval '[ "$(policy $vm_name .ibt.until_usec)" -gt "$(($(date +%s) * 1000000 - 1000000))" ]'
 check "then it is over" wait_for 5 eval '[ "$(value ibt)" = keep ]'
 check "and both changes are signalled" wait_for 5 eval '[ "$(signals)" = $((before + 2)) ]'
 
@@ -157,36 +169,36 @@ equal "but at run time" "" "$(bus call org.cetd1 "/org/cetd1/vm/pid_2d$nameless"
 equal "persistent" "" "$(vm SetIBT stt off 2 0)"
 equal "a persistent one for a time" "" "$(vm SetMode stt monitor 2 3600000000)"
 equal "at run time over it" "" "$(vm SetIBT stt keep 1 0)"
-equal "the latter wins" "keep runtime" "$(policy web-1 '"\(.ibt.value) \(.ibt.source)"')"
-equal "GetPolicy lists all" "pid-$nameless runtime ibt, web-1 persistent ibt, web-1 persistent mode, web-1 runtime ibt" \
+equal "the latter wins" "keep runtime" "$(policy $vm_name '"\(.ibt.value) \(.ibt.source)"')"
+equal "GetPolicy lists all" "pid-$nameless runtime ibt, $vm_name persistent ibt, $vm_name persistent mode, $vm_name runtime ibt" \
 	"$(all | jq -r '[.overrides[] | "\(.vm) \(.lifetime) \(.setting)"] | sort | join(", ")')"
-equal "the store has what is persistent" 'web-1 ibt off, web-1 mode monitor' \
+equal "the store has what is persistent" "$vm_name ibt off, $vm_name mode monitor" \
 	"$(jq -r '[.overrides[] | "\(.vm) \(.set | keys[0]) \(.set[])"] | sort | join(", ")' "$state/overrides.json")"
 equal "and is root's" "700 600" "$(stat -c %a "$state" "$state/overrides.json" | xargs)"
 stop_daemon
 start_cetd
-wait_for 20 is_seen web-1
+wait_for 20 is_seen $vm_name
 equal "after a restart what is persistent holds" "off persistent, monitor persistent" \
-	"$(policy web-1 '"\(.ibt.value) \(.ibt.source), \(.mode.value) \(.mode.source)"')"
+	"$(policy $vm_name '"\(.ibt.value) \(.ibt.source), \(.mode.value) \(.mode.source)"')"
 kill $web_pid
-wait_for 10 eval '! is_seen web-1' || not_ok "the VM ends"
-match "ClearOverride of a VM that is gone, in part" "^$" "$(manager ClearOverride sast web-1 1 mode 3)"
+wait_for 10 eval '! is_seen $vm_name' || not_ok "the VM ends"
+match "ClearOverride of a VM that is gone, in part" "^$" "$(manager ClearOverride sast $vm_name 1 mode 3)"
 match "of no VM at all" "No VM has the id" "$(manager ClearOverride sast "web-7%n" 0 3)"
-start_vm web-1 --count 10 --linger 600 "$BUILD/guest/msr-loop.bin"
-wait_for 20 is_seen web-1
+start_vm $vm_name --count 10 --linger 600 "$BUILD/guest/msr-loop.bin"
+wait_for 20 is_seen $vm_name
 equal "the VM comes back to its override" "off persistent, enforce rule" \
-	"$(policy web-1 '"\(.ibt.value) \(.ibt.source), \(.mode.value) \(.mode.source)"')"
+	"$(policy $vm_name '"\(.ibt.value) \(.ibt.source), \(.mode.value) \(.mode.source)"')"
 
 # A disk that is full, or cannot be written to: the caller is told, and the old state stays.
 stop_daemon
 mount -t tmpfs -o size=16k,mode=700 cetd-test "$state" && trap 'umount "$state"; live_cleanup' EXIT
 start_cetd
-wait_for 20 is_seen web-1
+wait_for 20 is_seen $vm_name
 equal "a first one finds room" "" "$(vm SetIBT stt off 2 0)"
 head -c 1M /dev/zero >"$state/full" 2>/dev/null
 refused "the disk is full" "it cannot be stored in .*state: No space left" SetIBT stt keep 2 0
 refused "nor can it be cleared then" "No space left" ClearOverride ast 0 3
-equal "the old one holds" "off persistent" "$(policy web-1 '"\(.ibt.value) \(.ibt.source)"')"
+equal "the old one holds" "off persistent" "$(policy $vm_name '"\(.ibt.value) \(.ibt.source)"')"
 equal "and is stored" off "$(jq -r '.overrides[0].set.ibt' "$state/overrides.json")"
 equal "at run time all goes on" "" "$(vm SetIBT stt keep 1 0)"
 rm "$state/full"
@@ -197,21 +209,21 @@ mount -o remount,rw "$state"
 
 # Damage: put aside, named, and nothing of it is taken.
 stop_daemon
-printf '{"version": 1, "overrides": [{"vm": "web-1", "until_usec": 0, "set": {"ibt": "off"}}, {"vm": "x"}]}' \
-	>"$state/overrides.json"
+printf '{"version": 1, "overrides": [{"vm": "%s", "until_usec": 0, "set": {"ibt": "off"}}, {"vm": "x"}]}' \
+	"$vm_name" >"$state/overrides.json"
 start_cetd
-wait_for 20 is_seen web-1
+wait_for 20 is_seen $vm_name
 match "a damaged store is named" "overrides.json: override 2: its keys are not vm, until_usec and set or frozen" \
 	"$(<"$work/cetd.log")"
 equal "and put aside" 1 "$(ls "$state"/overrides.json.damaged-* | wc -l)"
 check "which is logged" grep -q "kept as $(ls "$state"/overrides.json.damaged-*)" "$work/cetd.log"
-equal "nothing of it holds" "keep default" "$(policy web-1 '"\(.ibt.value) \(.ibt.source)"')"
+equal "nothing of it holds" "keep default" "$(policy $vm_name '"\(.ibt.value) \(.ibt.source)"')"
 equal "and new ones are stored" "" "$(vm SetIBT stt off 2 0)"
 stop_daemon
 echo garbage >"$state/overrides.json"
 mount -o remount,ro "$state"
 start_cetd
-wait_for 20 is_seen web-1
+wait_for 20 is_seen $vm_name
 refused "damage that cannot be put aside is not written over" "nothing can be stored: Read-only file system" \
 	SetIBT stt off 2 0
 mount -o remount,rw "$state"

@@ -149,6 +149,12 @@ cp "$BUILD/cetctl" "$work/cetctl"
 equal "a stranger's dump has no addresses" 0 "$(faults_in_dump "$stranger")"
 match "the operator's has" '^[1-9]' "$(faults_in_dump "$operator")"
 
+# What shows addresses beside other things shows the other things.
+check "a stranger is explained what can be without addresses" as "$stranger" "$work/cetctl" explain "$vm"
+check "and shown" as "$stranger" "$work/cetctl" show "$vm"
+as "$stranger" "$work/cetctl" faults "$vm" >/dev/null 2>&1
+equal "but no faults" 5 $?
+
 # caller USER METHOD-LINE: a caller that waits for `go` in a process that agents can be there for.
 caller() {
 	rm -f "$work/go" "$work"/{agent,caller}.log

@@ -14,20 +14,22 @@ have_bpf && have_kvm || {
 start_bus || exit 1
 state=$work/state
 store=$state/overrides.json
-start_vm crash --count 1 --linger 600 "$BUILD/guest/msr-loop.bin"
+# A name that no other test on this host has.
+vm_name=crash$$
+start_vm $vm_name --count 1 --linger 600 "$BUILD/guest/msr-loop.bin"
 
 # start_killed N: cetd that dies at its N-th call of a change of the store.
 start_killed() {
 	"$BUILD/tests/kill-at" "$1" "$state" "$BUILD/cetd" --metrics off --pin-dir none --state-dir "$state" \
 		>"$work/killed" 2>"$work/cetd.log" &
 	daemon_pid=$!
-	wait_for 20 eval '"$BUILD/cetctl" list --no-legend --columns=id | grep -qx "crash *"'
+	wait_for 20 eval '"$BUILD/cetctl" list --no-legend --columns=id | grep -qx "$vm_name *"'
 }
 set_ibt() {
-	busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" call org.cetd1 /org/cetd1/vm/crash org.cetd1.VM SetIBT stt "$1" 2 0
+	busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" call org.cetd1 /org/cetd1/vm/$vm_name org.cetd1.VM SetIBT stt "$1" 2 0
 }
 ibt() { jq -r '.overrides[0].set.ibt' "$store" 2>&1; }
-in_force() { busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" get-property org.cetd1 /org/cetd1/vm/crash org.cetd1.VM \
+in_force() { busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" get-property org.cetd1 /org/cetd1/vm/$vm_name org.cetd1.VM \
 	Overrides | grep -o '"off"\|"keep"' | tr -d '"'; }
 
 old="" new=off calls=()

@@ -62,3 +62,5 @@ lab-bench: all lab-guests
 .PHONY: lab-shell
 lab-shell: all lab-guests
 	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab shell
+
+CHECKS += tests/lab/watchdog.sh

@@ -186,6 +186,38 @@ static void test_equal_ids_stay_utf8(void **state _unused_)
 	model_free(m);
 }
 
+/* An id that would be another VM's one day is none to keep anything under; each with a twin that is. */
+static void test_ids_to_keep(void **state)
+{
+	static const struct {
+		const char *id, *name, *uuid;
+		bool is_provisional, is_stable;
+	} cases[] = {
+		{"web", "web", "", false, true},
+		{"web", "web", "", true, false},
+		{"pid-7", "pid-7", "", false, false},
+		{"web-pid-7", "web", "", false, false},
+		{"web-pid-7", "web-pid-7", "", false, true},
+		{"4dea22b3-1d52-d8f3-2516-1120deadbeef", "web",
+		 "4dea22b3-1d52-d8f3-2516-1120deadbeef", false, true},
+		{"4dea22b3-1d52-d8f3-2516-1120deadbeef-pid-7", "web",
+		 "4dea22b3-1d52-d8f3-2516-1120deadbeef", false, false},
+		{"cut", "cut-off-where-an-id-ends", "", false, true},
+		{"", "web", "", false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct vm vm = {.is_provisional = cases[i].is_provisional};
+
+		strcpy(vm.identity.id, cases[i].id);
+		strcpy(vm.identity.name, cases[i].name);
+		strcpy(vm.identity.uuid, cases[i].uuid);
+		if (vm_has_stable_id(&vm) != cases[i].is_stable)
+			fail_msg("case %zu", i);
+	}
+}
+
 static void test_counters_before_discovery_are_kept(void **state _unused_)
 {
 	struct cetd_counters_message c = {.key = 42, .vm = {.tgid = 9, .vm_id = 42}};
@@ -346,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_equal_names_are_ambiguous),
 		cmocka_unit_test(test_equal_ids_are_told_apart),
 		cmocka_unit_test(test_equal_ids_stay_utf8),
+		cmocka_unit_test(test_ids_to_keep),
 		cmocka_unit_test(test_counters_before_discovery_are_kept),
 		cmocka_unit_test(test_same_counters_are_no_change),
 		cmocka_unit_test(test_registry_is_bounded),

@@ -317,6 +317,54 @@ static void test_effects(void **state _unused_)
 	}
 }
 
+/* What holds now and what will: never what this kernel cannot do, or only counts. */
+static void test_effective_and_pending(void **state _unused_)
+{
+	static const struct {
+		bool can, is_enforced;
+		enum cetd_mode mode;
+		enum cetd_ibt ibt;
+		unsigned int n_rates;
+		uint32_t pending;
+	} cases[] = {
+		{true, true, CETD_MODE_ENFORCE, CETD_IBT_OFF, 1, 1U << POLICY_SETTING_SHSTK},
+		{true, false, CETD_MODE_MONITOR, CETD_IBT_KEEP, 0, 0},
+		{false, true, CETD_MODE_MONITOR, CETD_IBT_KEEP, 0,
+		 1U << POLICY_SETTING_IBT | 1U << POLICY_SETTING_SHSTK},
+		{false, false, CETD_MODE_MONITOR, CETD_IBT_KEEP, 0, 0},
+	};
+	const struct policy_values all = {
+		.sets = (1U << _POLICY_SETTING_MAX) - 1,
+		.ibt = CETD_IBT_OFF,
+		.shstk = CETD_SHSTK_HIDE,
+		.record = true,
+		.n_rates = 1,
+		.rates = {{.limit = 1}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(freep) struct model *m = model_of(CETD_GUEST_CET_ON, cases[i].can);
+		struct policy_values values = all, now, later;
+		struct policy_override o = {};
+		struct policy_verdict v;
+		struct vm vm = web;
+
+		vm.model = m;
+		values.mode = cases[i].is_enforced ? CETD_MODE_ENFORCE : CETD_MODE_MONITOR;
+		policy_override_set(&o, POLICY_RUNTIME, &values, 0);
+		policy_evaluate(NULL, &o, &vm, NOW, &v);
+		policy_verdict_effective(&v, &now);
+		policy_verdict_pending(&v, &later);
+		assert_int_equal(now.sets, (1U << _POLICY_SETTING_MAX) - 1);
+		assert_int_equal(now.mode, cases[i].mode);
+		assert_int_equal(now.ibt, cases[i].ibt);
+		assert_int_equal(now.shstk, CETD_SHSTK_KEEP);
+		assert_int_equal(now.n_rates, cases[i].n_rates);
+		assert_true(now.record);
+		assert_int_equal(later.sets, cases[i].pending);
+	}
+}
+
 static void test_advice_names_the_change(void **state _unused_)
 {
 	static const struct {
@@ -472,6 +520,7 @@ int main(void)
 		cmocka_unit_test(test_runtime_lies_over_persistent),
 		cmocka_unit_test(test_frozen_by_override_only),
 		cmocka_unit_test(test_effects),
+		cmocka_unit_test(test_effective_and_pending),
 		cmocka_unit_test(test_advice_names_the_change),
 		cmocka_unit_test(test_kernel_parameters),
 		cmocka_unit_test(test_ledger_tells_what_changed),

@@ -48,15 +48,15 @@ boot_medium() {
 	rm -rf "$stage" "$3.log"
 }
 
-# boot_bochsrc ISO CPUS SERIAL LOG. No SMAP: with it Bochs walks the page tables for each byte that the kernel copies from
-# or to user space.
+# boot_bochsrc ISO CPUS SERIAL LOG. No SMAP (and LASS, which needs it): Bochs would walk the page tables for each byte that
+# the kernel copies from or to user space.
 boot_bochsrc() {
 	cat <<EOF
 config_interface: textconfig
 display_library: nogui
 romimage: file=$bochs_dir/BIOS-bochs-latest, options=fastboot
 vgaromimage: file=$bochs_dir/vgabios.bin
-cpu: model=${LAB_MODEL:-tigerlake}, count=$2, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1, exclude_features=smap
+cpu: model=${LAB_MODEL:-tigerlake}, count=$2, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1, exclude_features="smap, lass"
 memory: guest=1024, host=1024
 clock: sync=none, time0=946684800
 pci: enabled=1, chipset=i440fx

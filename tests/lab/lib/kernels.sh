@@ -33,6 +33,9 @@ kernel_patches() {
 	[ -z "$k_series" ] || find "$series_root/$k_series" -name '*.patch' 2>/dev/null | sort
 }
 
+# kernel_has_hook: the kernel last read takes policies.
+kernel_has_hook() { [ -n "$(kernel_patches | xargs -r grep -ls 'struct kvm_cet_ops')" ]; }
+
 # kernel_default: those that run when none is named: stock ones, and patched ones whose series exists.
 kernel_default() {
 	local name

@@ -4,9 +4,9 @@
 
 report_start() { : >"$lab_run/results"; }
 
-# report_cell KERNEL CPUS: one result for each test that was asked for; silence is a failure.
+# report_cell KERNEL CPUS CELL: one result for each test that was asked for; silence is a failure.
 report_cell() {
-	tr -d '\r' <"$lab_run/$1.$2.serial" | awk -F'\t' -v kernel="$1" -v cpus="$2" '
+	tr -d '\r' <"$lab_run/$3.serial" | awk -F'\t' -v kernel="$1" -v cpus="$2" '
 		FILENAME == "-" {
 			if ($0 ~ /^@lab end /) {
 				split($0, w, " ")
@@ -28,10 +28,10 @@ report_cell() {
 			for (i = 1; i <= ended; i++)
 				if (!(order[i] in asked))
 					printf "%s\t%s\t%s\t%s\t%s\n", kernel, cpus, order[i], verdict[order[i]], reason[order[i]]
-		}' - "$lab_run/$1.$2.list" >>"$lab_run/results"
+		}' - "$lab_run/$3.list" >>"$lab_run/results"
 }
 
-# report_lost KERNEL REASON: a kernel that could not even start counts as one failure.
+# report_lost KERNEL REASON: a boot that could not even start counts as one failure.
 report_lost() { printf '%s\t-\tkernel\tfail\t%s\n' "$1" "$2" >>"$lab_run/results"; }
 
 # report_table: print everything; 0 only if something passed and nothing failed.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The selftests that a kernel series brings, built from its own tree. Sourced after kernels.sh.
+# The selftests that a kernel series brings, built from its own tree, and its tests of policies. Sourced after kernels.sh.
 
 # series_sources: those of the kernel last read, without .c, relative to tools/testing/selftests/kvm.
 series_sources() {
@@ -47,4 +47,27 @@ series_build() {
 		LDFLAGS="-static -pthread -no-pie" -j"$lab_jobs" "${targets[@]}" || return 1
 	for name in "${targets[@]}"; do strip -o "$tmp/out/${name##*/}" "$name" || return 1; done
 	mv -T "$tmp/out" "$out" && rm -rf "$tmp"
+}
+
+# policy_tests: where those of the kernel last read are, if it takes policies.
+policy_tests() {
+	local dir
+	kernel_has_hook || return 0
+	for dir in "$series_root/$k_series/policy-test" "$series_root/policy-test"; do
+		[ ! -x "$dir/build.sh" ] || { echo "$dir" && return; }
+	done
+}
+
+# tests_policy CPUS PATTERN: they attach and detach a thousand times amid two storming vCPUs, which takes minutes on two
+# CPUs: only when asked for by name.
+tests_policy() {
+	[ "$1" = 1 ] || [ "$2" = policy ] || return 0
+	[ -z "$(policy_tests)" ] || printf 'policy\t120\tpolicy-test /lab/policy.bpf.o\n'
+}
+
+# policy_stage ROOT
+policy_stage() {
+	lab_logged "policy-test-$k_name" "$(policy_tests)/build.sh" "$1.policy-test" || return 1
+	stack_program "$1" "$1.policy-test/policy-test" && cp "$1.policy-test/policy.bpf.o" "$1/lab/" || return 1
+	rm -rf "$1.policy-test"
 }

@@ -48,10 +48,10 @@ tests_stack() {
 	fi
 }
 
-# tests_enforce CPUS: where the kernel has the policy hook. Its parts report as enforce-PART. Asked for by name
-# (TEST='enforce*'): Bochs writes a line a #CP, and its storms are long.
+# tests_enforce CPUS: where the kernel has the policy hook; in a boot of its own. Its parts report as enforce-PART. Asked
+# for by name (TEST='enforce*'): its guests storm by the clock, minutes of CPU time a kernel.
 tests_enforce() {
-	[ "$1" = 1 ] && stack_is_built && kernel_patches | xargs -r grep -ql 'struct kvm_cet_ops' || return 0
+	[ "$1" = 1 ] && stack_is_built && kernel_has_hook || return 0
 	printf 'enforce\t400\t/lab/tests/enforce\n'
 }
 
@@ -89,6 +89,7 @@ tests_list() {
 		tests_selftests "$1"
 		tests_view "$1"
 		tests_series "$1"
+		tests_policy "$1" "$2"
 		tests_linux "$1"
 		tests_stack "$1"
 		[[ $2 != enforce* ]] || tests_enforce "$1"

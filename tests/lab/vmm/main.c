@@ -22,6 +22,7 @@ static void usage(FILE *f)
 	      "  --count N      rounds for a guest that repeats something (default 1000)\n"
 	      "  --seconds S    tell repeating guests to stop after S seconds, whatever the count\n"
 	      "  --timeout S    give up after S seconds, exit 124 (default: never)\n"
+	      "  --hold S       wait S seconds with the VMs made before guests run\n"
 	      "  --linger S     keep the VMs for S seconds after the guests are done\n"
 	      "  --no-cet       hide SHSTK and IBT from the guest's CPUID\n"
 	      "  --expect LIST  also fail unless the reports match: 'cet' or 'no-cet', then as "
@@ -57,6 +58,7 @@ enum {
 	OPT_SECONDS,
 	OPT_TIMEOUT,
 	OPT_LINGER,
+	OPT_HOLD,
 	OPT_NUMBERS,
 	OPT_NO_CET = OPT_NUMBERS,
 	OPT_NAME,
@@ -75,6 +77,7 @@ static const struct option long_options[] = {
 	{"seconds", required_argument, NULL, OPT_SECONDS},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
 	{"linger", required_argument, NULL, OPT_LINGER},
+	{"hold", required_argument, NULL, OPT_HOLD},
 	{"no-cet", no_argument, NULL, OPT_NO_CET},
 	{"name", required_argument, NULL, OPT_NAME},
 	{"expect", required_argument, NULL, OPT_EXPECT},
@@ -93,8 +96,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 		[OPT_VCPUS] = {1, MAX_VCPUS},  [OPT_VMS] = {1, 64},
 		[OPT_COUNT] = {1, UINT64_MAX}, [OPT_SECONDS] = {1, 86400},
 		[OPT_TIMEOUT] = {1, 86400},    [OPT_LINGER] = {0, 86400},
+		[OPT_HOLD] = {0, 86400},
 	};
-	uint64_t number[OPT_NUMBERS] = {1, 1, 1000, 0, 0, 0};
+	uint64_t number[OPT_NUMBERS] = {[OPT_VCPUS] = 1, [OPT_VMS] = 1, [OPT_COUNT] = 1000};
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -149,6 +153,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 	o->seconds = number[OPT_SECONDS];
 	o->timeout_seconds = number[OPT_TIMEOUT];
 	o->linger_seconds = number[OPT_LINGER];
+	o->hold_seconds = number[OPT_HOLD];
 	o->guest = argv[optind];
 	return 0;
 }
@@ -244,6 +249,7 @@ int main(int argc, char **argv)
 			r = vm_load(vms + made, o.guest);
 	}
 	if (r >= 0) {
+		sleep(o.hold_seconds);
 		start = now_seconds();
 		r = run_all(&o, vms);
 		report_print(&o, vms, now_seconds() - start);

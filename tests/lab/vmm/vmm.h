@@ -21,7 +21,7 @@ struct options {
 	const char *expect;
 	unsigned int vcpus, vms;
 	uint64_t count;
-	unsigned int seconds, linger_seconds, timeout_seconds;
+	unsigned int seconds, hold_seconds, linger_seconds, timeout_seconds;
 	bool no_cet, json, rate, verbose, bounce;
 };
 
