@@ -11,6 +11,7 @@
 #include "cetd.skel.h"
 #include "source/pins.h"
 #include "util/bpffs.h"
+#include "util/bss.h"
 #include "util/macro.h"
 
 #define LAYOUT "layout"
@@ -234,6 +235,8 @@ static int pins_open(const char *dir, uint32_t max_vms, struct cetd_bpf **ret)
 	r = pins_reuse_maps(dir, skel->obj);
 	if (r >= 0)
 		r = cetd_bpf__load(skel);
+	if (r >= 0)
+		r = bss_map(skel->bss, skel->maps.bss);
 	if (r < 0) {
 		cetd_bpf__destroy(skel);
 		return r;
