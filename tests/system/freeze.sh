@@ -18,9 +18,9 @@ order() { manager call org.cetd1 "$(vm_path "$1")" org.cetd1.VM "${@:2}"; }
 is_known() { "$BUILD/cetctl" show "$1" --json; }
 counted() { "$BUILD/cetctl" show "$1" --json | jq '[.cet_msr[][] | .ok + .fault] | add'; }
 grows() {
-	local before
-	before=$(counted "$1")
-	wait_for 10 eval '[ "$(counted "$1")" -gt "$before" ]'
+	local vm=$1 before
+	before=$(counted "$vm")
+	wait_for 10 eval '[ "$(counted "$vm")" -gt "$before" ]'
 }
 
 echo "{}" >"$work/conf"
