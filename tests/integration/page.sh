@@ -110,7 +110,7 @@ check_accessible() {
 check_lost() {
 	stop "$1"
 	check "a cetd that is gone is told" wait_for 15 is_true 'document.querySelector("[role=status]").textContent.startsWith("No answer from cetd since ")'
-	equal "and what was last known stays" 5 "$(rows)"
+	check "and what was last known stays" eval '[ "$(rows)" -ge 5 ]' # the recording goes on while the tests run
 	complaints >"$work/after" # of the failing requests
 }
 
