@@ -6,6 +6,8 @@ set -u
 cd "$(dirname "$0")/../.."
 # shellcheck source=../lib/live.sh
 . tests/lib/live.sh
+# What AddressSanitizer keeps of freed memory would be taken for a leak.
+export ASAN_OPTIONS=quarantine_size_mb=8
 have_bpf && have_kvm || {
 	skip "mishaps of a cetd that watches VMs: needs root, BTF and /dev/kvm"
 	exit 0
