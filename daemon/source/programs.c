@@ -135,7 +135,7 @@ static int programs_choose(struct programs_state *ret)
 	return 0;
 }
 
-static int libbpf_log(enum libbpf_print_level level, const char *format, va_list ap)
+_printf_(2, 0) static int libbpf_log(enum libbpf_print_level level, const char *format, va_list ap)
 {
 	char line[1024];
 
