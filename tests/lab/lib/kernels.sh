@@ -66,7 +66,7 @@ kernel_stock() {
 kernel_stock_unpack() {
 	local tmp ko
 	[ ! -e "$kernel_dir/release" ] || return 0
-	tmp=$(mktemp -d "$lab_cache/.kernel.XXXXXX")
+	tmp=$(mktemp -d "$lab_cache/.kernel.XXXXXX") || return 1
 	lab_unpack "$package" "$version" "$tmp/image" || return 1
 	[ -z "$k_modules" ] ||
 		lab_unpack "${k_modules/@RELEASE@/$release}" "$version" "$tmp/modules" || return 1
@@ -95,7 +95,7 @@ kernel_pristine() {
 kernel_pristine_unpack() {
 	[ ! -e "$pristine_dir/Makefile" ] || return 0
 	apt_need xz-utils || return 1
-	tmp=$(mktemp -d "$lab_cache/src/.tree.XXXXXX")
+	tmp=$(mktemp -d "$lab_cache/src/.tree.XXXXXX") || return 1
 	lab_unpack "$k_source" "$version" "$tmp/deb" || return 1
 	say "unpacking $k_source $version"
 	mkdir "$tmp/tree"
@@ -114,7 +114,6 @@ kernel_touched() {
 kernel_tree() {
 	local stage patches file
 	tree_dir=$lab_cache/tree/${pristine_dir##*/}
-	mkdir -p "$lab_cache/tree"
 	if [ ! -e "$tree_dir/.ready" ]; then
 		say "kernel $k_name: source tree"
 		rm -rf "$tree_dir"
