@@ -75,9 +75,19 @@ kp_tree() {
 		{ cp -al "$1" "$2" 2>/dev/null || { rm -rf "$2" && cp -a "$1" "$2"; }; }
 }
 
+# kp_adapt DIR: the sed script that fits a patch to the tree in DIR. Point releases of 6.12 before 6.12.117 keep CR0 and
+# CR4 in x86.c and have other names for governed features; that is all that the series has to know of them.
+kp_adapt() {
+	[ -e "$1/arch/x86/kvm/regs.c" ] ||
+		printf '%s\n' 's,arch/x86/kvm/regs\.c,arch/x86/kvm/x86.c,g' 's, regs\.o mtrr\.o, mtrr.o,'
+	grep -qs guest_cpu_cap_has "$1/arch/x86/kvm/cpuid.h" ||
+		printf '%s\n' 's/guest_cpu_cap_has/guest_can_use/g' \
+			's/guest_cpu_cap_\(check_and_set\|set\)/kvm_governed_feature_\1/g'
+}
+
 # kp_apply DIR PATCH: lay one patch on DIR, with neither fuzz nor rejects.
 kp_apply() {
-	patch -d "$1" -p1 -N -F0 -s --no-backup-if-mismatch -r - -i "$2"
+	sed "$(kp_adapt "$1")" "$2" | patch -d "$1" -p1 -N -F0 -s --no-backup-if-mismatch -r -
 }
 
 # kp_digest DIR SERIES: one digest of every file that SERIES touches, as it stands in DIR.

@@ -6,6 +6,9 @@
 kernel_make_vars=(ARCH=x86 KBUILD_BUILD_USER=cetd KBUILD_BUILD_HOST=lab)
 series_root=${LAB_SERIES:-$lab_root/../../kernel-patches}
 
+# shellcheck source=kernel-patches/source.sh
+. "$lab_root/../../kernel-patches/source.sh"
+
 # kernel_conf NAME: read its description into k_*.
 kernel_conf() {
 	local kind='' suite='' image='' modules='' source='' series='' cet='' events='' optional=no
@@ -126,7 +129,8 @@ kernel_tree() {
 		[ ! -e "$pristine_dir/$file" ] || (cd "$pristine_dir" && cp --parents "$file" "$stage/")
 	done <"$stage.list"
 	for file in "${patches[@]}"; do
-		lab_logged "patch-$k_name" patch -d "$stage" -p1 --no-backup-if-mismatch -F0 -i "$file" ||
+		sed "$(kp_adapt "$pristine_dir")" "$file" >"$stage.patch"
+		lab_logged "patch-$k_name" patch -d "$stage" -p1 --no-backup-if-mismatch -F0 -i "$stage.patch" ||
 			die "kernel $k_name: ${file##*/} does not apply"
 	done
 	while read -r file; do
@@ -139,7 +143,7 @@ kernel_tree() {
 		fi
 	done <"$stage.list"
 	kernel_touched "${patches[@]}" >"$tree_dir/.touched"
-	rm -rf "$stage" "$stage.list"
+	rm -rf "$stage" "$stage.list" "$stage.patch"
 }
 
 # kernel_progress: until killed, tell each minute how far the build of $k_name is.
