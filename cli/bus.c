@@ -426,3 +426,14 @@ enum exit_code bus_call_fd(struct ctl *ctl, const char *member, const char *vm, 
 	*ret = fd;
 	return CETCTL_OK;
 }
+
+enum exit_code bus_describe_vm(struct ctl *ctl, const char *name, json_object **ret)
+{
+	_cleanup_(freep) char *path = NULL, *id = NULL;
+	enum exit_code code;
+
+	code = bus_get_vm(ctl, name, &path, &id);
+	if (!code)
+		code = bus_mark_replayed(ctl);
+	return code ? code : bus_describe(ctl, path, ret);
+}

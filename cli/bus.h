@@ -49,6 +49,9 @@ enum exit_code bus_get_string(struct ctl *ctl, const char *name, char **ret);
 
 /* Data that is replayed from a recording must be seen to be: on stdout with the legend, else on stderr. */
 enum exit_code bus_mark_replayed(struct ctl *ctl);
+
+/* The description of a VM that is called by name, id, UUID or pid-N; a replay is marked first. */
+enum exit_code bus_describe_vm(struct ctl *ctl, const char *name, json_object **ret);
 void bus_print_replayed(struct ctl *ctl, const char *recording);
 
 /* A method that returns a file descriptor; owned by the caller. Needs ctl->may_pass_fds. */

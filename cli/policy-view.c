@@ -58,16 +58,11 @@ static void print_policy(const struct options *o, json_object *policy)
 
 static enum exit_code show_vm(struct ctl *ctl, const char *name)
 {
-	_cleanup_(freep) char *path = NULL, *id = NULL;
 	_cleanup_doc_ json_object *vm = NULL;
 	json_object *policy;
 	enum exit_code code;
 
-	code = bus_get_vm(ctl, name, &path, &id);
-	if (!code)
-		code = bus_mark_replayed(ctl);
-	if (!code)
-		code = bus_describe(ctl, path, &vm);
+	code = bus_describe_vm(ctl, name, &vm);
 	if (code)
 		return code;
 	policy = doc_get(vm, "policy");
@@ -271,17 +266,12 @@ static void explain_setting(const char *setting, json_object *v)
 
 enum exit_code policy_explain(struct ctl *ctl, int argc, char **argv)
 {
-	_cleanup_(freep) char *path = NULL, *id = NULL;
 	_cleanup_doc_ json_object *vm = NULL;
 	json_object *policy;
 	enum exit_code code;
 
 	(void)argc;
-	code = bus_get_vm(ctl, argv[0], &path, &id);
-	if (!code)
-		code = bus_mark_replayed(ctl);
-	if (!code)
-		code = bus_describe(ctl, path, &vm);
+	code = bus_describe_vm(ctl, argv[0], &vm);
 	if (code)
 		return code;
 	policy = doc_get(vm, "policy");

@@ -289,6 +289,7 @@ check_series() {
 		result fail "$series" "no pristine source"
 		return
 	}
+	# shellcheck disable=SC2031 # lab_digest's subshell sets the same
 	dir=$kp_cache/check/$series
 	mkdir -p "$dir"
 	exec 8>"$dir/lock"

@@ -150,19 +150,27 @@ static int run_get_faults(struct bus *b, sd_bus_message *message, const struct v
 	return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-METHOD(method_get_faults)
+/* For methods whose first argument is what a VM is called. */
+static int authorize_for_vm(struct bus *b, sd_bus_message *message,
+			    const struct guarded_method *method, sd_bus_error *error)
 {
-	static const struct guarded_method get_faults = {
-		AUTHORIZE_INSPECT, "read fault records, which hold guest addresses",
-		run_get_faults};
 	const struct vm *vm;
 	const char *text;
 	int r;
 
 	r = sd_bus_message_read(message, "s", &text);
 	if (r >= 0)
-		r = bus_find_vm(userdata, text, &vm, error);
-	return r < 0 ? r : authorize(userdata, message, vm, &get_faults, error);
+		r = bus_find_vm(b, text, &vm, error);
+	return r < 0 ? r : authorize(b, message, vm, method, error);
+}
+
+METHOD(method_get_faults)
+{
+	static const struct guarded_method get_faults = {
+		AUTHORIZE_INSPECT, "read fault records, which hold guest addresses",
+		run_get_faults};
+
+	return authorize_for_vm(userdata, message, &get_faults, error);
 }
 
 static int run_get_top_rips(struct bus *b, sd_bus_message *message, const struct vm *vm,
@@ -191,14 +199,8 @@ METHOD(method_get_top_rips)
 	static const struct guarded_method get_top_rips = {
 		AUTHORIZE_INSPECT, "read fault records, which hold guest addresses",
 		run_get_top_rips};
-	const struct vm *vm;
-	const char *text;
-	int r;
 
-	r = sd_bus_message_read(message, "s", &text);
-	if (r >= 0)
-		r = bus_find_vm(userdata, text, &vm, error);
-	return r < 0 ? r : authorize(userdata, message, vm, &get_top_rips, error);
+	return authorize_for_vm(userdata, message, &get_top_rips, error);
 }
 
 /* The whole text in a sealed memfd, so that a slow reader costs the daemon nothing. */

@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* UTF-8 as D-Bus wants it (Unicode Standard, table 3-7). */
+/* UTF-8 as sd-bus wants it (Unicode Standard, table 3-7, and section 23.7 for noncharacters). */
 #include <string.h>
 
 #include "util/utf8.h"
+
+/* U+FDD0 to U+FDEF, and the last two code points of each plane; of a well-formed sequence. */
+static bool is_noncharacter(const unsigned char *s, size_t n)
+{
+	if (n == 3)
+		return (s[0] == 0xef && s[1] == 0xb7 && s[2] >= 0x90 && s[2] <= 0xaf) ||
+		       (s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe);
+	return n == 4 && (s[1] & 0x0f) == 0x0f && s[2] == 0xbf && s[3] >= 0xbe;
+}
 
 size_t utf8_sequence_length(const char *text, size_t max)
 {
@@ -38,7 +47,7 @@ size_t utf8_sequence_length(const char *text, size_t max)
 	for (size_t i = 2; i < n; i++)
 		if (s[i] < 0x80 || s[i] > 0xbf)
 			return 0;
-	return n;
+	return is_noncharacter(s, n) ? 0 : n;
 }
 
 bool utf8_is_valid(const char *buf, size_t size)

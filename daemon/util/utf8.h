@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* UTF-8 as D-Bus wants it. */
+/* UTF-8 as sd-bus wants it: it refuses noncharacters, which the D-Bus specification has allowed since 0.21. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 size_t utf8_sequence_length(const char *text, size_t max);
 
 /* Is buf a NUL-terminated string within size bytes that D-Bus would take: valid UTF-8, no surrogates, no
- * code point above U+10FFFF, no overlong form? */
+ * noncharacters, no code point above U+10FFFF, no overlong form? */
 bool utf8_is_valid(const char *buf, size_t size);
 
 /* Copy text into ret (size > 0 bytes with the NUL), each byte that is not part of valid UTF-8 and each

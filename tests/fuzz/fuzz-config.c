@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* cetd.conf, the store of overrides and listening addresses: files that are refused with a message or hold together. */
+/* cetd.conf and listening addresses: files that are refused with a message or hold together. */
 #include "export/listen.h"
 #include "fuzz.h"
 #include "settings.h"

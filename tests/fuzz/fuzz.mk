@@ -3,6 +3,8 @@
 # built with clang they are libFuzzer's.
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 FUZZ_CORPUS_RUNS := $(FUZZ_TARGETS:%=$(BUILD)/tests/corpus-%)
+# Of the composition root, what reads files.
+FUZZ_OBJECTS := $(BUILD)/daemon/settings.o $(BUILD)/daemon/policy-store.o
 FUZZ_SECONDS ?= 60
 FUZZ_JOBS ?= 2
 
@@ -11,12 +13,12 @@ CHECK_NEEDS += $(FUZZ_CORPUS_RUNS)
 SANITIZED_CHECKS += tests/fuzz/corpus.sh
 SANITIZED_NEEDS += $(FUZZ_CORPUS_RUNS)
 
-$(BUILD)/tests/corpus-%: $(BUILD)/tests/fuzz/fuzz-%.o $(BUILD)/tests/fuzz/run-corpus.o $(BUILD)/daemon/settings.o $(BUILD)/libcetd.a
+$(BUILD)/tests/corpus-%: $(BUILD)/tests/fuzz/fuzz-%.o $(BUILD)/tests/fuzz/run-corpus.o $(FUZZ_OBJECTS) $(BUILD)/libcetd.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libcetd.a $(call libs,$(DAEMON_LIBS)) -lm
 
-$(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/fuzz-%.o $(BUILD)/daemon/settings.o $(BUILD)/libcetd.a
+$(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/fuzz-%.o $(FUZZ_OBJECTS) $(BUILD)/libcetd.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(BUILD)/libcetd.a $(call libs,$(DAEMON_LIBS)) -lm
 

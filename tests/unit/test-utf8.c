@@ -23,8 +23,13 @@ static void test_utf8(void **state _unused_)
 		{"\xe0\xa0\x80", "\xe0\x9f\xbf"},	  /* overlong */
 		{"\xed\x9f\xbf", "\xed\xa0\x80"},	  /* surrogate */
 		{"\xf0\x90\x80\x80", "\xf0\x8f\xbf\xbf"}, /* overlong */
-		{"\xf4\x8f\xbf\xbf", "\xf4\x90\x80\x80"}, /* above U+10FFFF */
-		{"\xe2\x82\xac", "\xe2\x82"},		  /* cut off */
+		{"\xf4\x8f\xbf\xbd", "\xf4\x90\x80\x80"}, /* above U+10FFFF */
+		{"\xef\xbf\xbd", "\xef\xbf\xbe"},	  /* noncharacters, which sd-bus refuses */
+		{"\xef\xb7\x8f", "\xef\xb7\x90"},
+		{"\xef\xb7\xb0", "\xef\xb7\xaf"},
+		{"\xf0\x9f\xbf\xbd", "\xf0\x9f\xbf\xbf"},
+		{"\xf0\xaf\xbe\xbf", "\xf4\x8f\xbf\xbf"},
+		{"\xe2\x82\xac", "\xe2\x82"}, /* cut off */
 		{"", "\xff"},
 	};
 
@@ -46,6 +51,7 @@ static void test_sanitize(void **state _unused_)
 		{"a\nb\x7f", "a?b?"},
 		{"\xc2\x9b", "?"}, /* CSI as C1 control */
 		{"\xff\xfe", "??"},
+		{"a\xef\xbf\xbe", "a???"},	/* U+FFFE */
 		{"1234567\xc3\xbc", "1234567"}, /* cut at a character's boundary */
 		{"123456789", "12345678"},
 	};

@@ -15,7 +15,7 @@ bochs_options=(
 # bochs_source DIR: unpack the pristine source into DIR.
 bochs_source() {
 	local tmp r=0
-	tmp=$(mktemp -d "$lab_cache/src/.bochs.XXXXXX")
+	tmp=$(mktemp -d "$lab_cache/src/.bochs.XXXXXX") || return 1
 	chmod 755 "$tmp"
 	apt_suite "$bochs_suite" || return 1
 	# Only the upstream tarball is wanted; apt has checked it against the signed index even
@@ -37,7 +37,7 @@ bochs_build() {
 	local out=$1 tmp flags="-O3 -march=x86-64-v2 -fomit-frame-pointer -pipe" patch
 	[ -x "$out/bochs" ] && return 0
 	apt_need build-essential patch pkg-config bzip2 xz-utils || return 1
-	tmp=$(mktemp -d "$lab_cache/.bochs.XXXXXX")
+	tmp=$(mktemp -d "$lab_cache/.bochs.XXXXXX") || return 1
 	bochs_source "$tmp/src" || return 1
 	for patch in "$lab_root"/bochs/*.patch; do
 		lab_logged "bochs-$(basename "$patch")" patch -d "$tmp/src" -p1 -i "$patch" || return 1

@@ -4,7 +4,7 @@
 
 lab_cache=${CETD_LAB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/cetd/lab}
 lab_jobs=${LAB_JOBS:-$(nproc)}
-mkdir -p "$lab_cache"/{src,log,lock}
+mkdir -p "$lab_cache"/{src,log,lock,tree}
 
 # shellcheck source=tests/lib/apt.sh
 . "$lab_root/../lib/apt.sh"
@@ -55,7 +55,7 @@ lab_version() {
 lab_unpack() {
 	local tmp
 	[ -d "$3" ] && return 0
-	tmp=$(mktemp -d "$lab_cache/src/.unpack.XXXXXX")
+	tmp=$(mktemp -d "$lab_cache/src/.unpack.XXXXXX") || return 1
 	chmod 755 "$tmp"
 	say "fetching $1 $2"
 	(cd "$tmp" && lab_logged "fetch-$1" apt-get -o APT::Sandbox::User=root download "$1=$2" &&

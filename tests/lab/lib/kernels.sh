@@ -6,6 +6,9 @@
 kernel_make_vars=(ARCH=x86 KBUILD_BUILD_USER=cetd KBUILD_BUILD_HOST=lab)
 series_root=${LAB_SERIES:-$lab_root/../../kernel-patches}
 
+# shellcheck source=kernel-patches/patches.sh
+. "$lab_root/../../kernel-patches/patches.sh"
+
 # kernel_conf NAME: read its description into k_*.
 kernel_conf() {
 	local kind='' suite='' image='' modules='' source='' series='' cet='' events='' optional=no
@@ -63,7 +66,7 @@ kernel_stock() {
 kernel_stock_unpack() {
 	local tmp ko
 	[ ! -e "$kernel_dir/release" ] || return 0
-	tmp=$(mktemp -d "$lab_cache/.kernel.XXXXXX")
+	tmp=$(mktemp -d "$lab_cache/.kernel.XXXXXX") || return 1
 	lab_unpack "$package" "$version" "$tmp/image" || return 1
 	[ -z "$k_modules" ] ||
 		lab_unpack "${k_modules/@RELEASE@/$release}" "$version" "$tmp/modules" || return 1
@@ -92,7 +95,7 @@ kernel_pristine() {
 kernel_pristine_unpack() {
 	[ ! -e "$pristine_dir/Makefile" ] || return 0
 	apt_need xz-utils || return 1
-	tmp=$(mktemp -d "$lab_cache/src/.tree.XXXXXX")
+	tmp=$(mktemp -d "$lab_cache/src/.tree.XXXXXX") || return 1
 	lab_unpack "$k_source" "$version" "$tmp/deb" || return 1
 	say "unpacking $k_source $version"
 	mkdir "$tmp/tree"
@@ -105,42 +108,37 @@ kernel_touched() {
 	[ $# = 0 ] || sed -nE 's,^(---|\+\+\+) [ab]/([^	]*).*,\2,p' "$@" | sort -u
 }
 
+# kernel_stage DIR FILE...: these files of the package's source in DIR, and what the series makes of them.
+kernel_stage() {
+	local patch
+	kp_stage "$pristine_dir" "$@" || die "kernel $k_name: no copies in $1"
+	while read -r patch; do
+		lab_logged "patch-$k_name" kp_apply "$1" "$patch" "$pristine_dir" ||
+			die "kernel $k_name: ${patch##*/} does not apply"
+	done < <(kernel_patches)
+}
+
 # kernel_tree: a source tree with the series applied, in which only files whose content differs from last
 # time are written, so that objects stay valid. One tree and one set of objects serves all kernels of a source
 # package: going from one to the other rebuilds what differs. Sets tree_dir.
 kernel_tree() {
-	local stage patches file
+	local stage patches files
 	tree_dir=$lab_cache/tree/${pristine_dir##*/}
-	mkdir -p "$lab_cache/tree"
 	if [ ! -e "$tree_dir/.ready" ]; then
 		say "kernel $k_name: source tree"
 		rm -rf "$tree_dir"
 		cp -al "$pristine_dir" "$tree_dir" && touch "$tree_dir/.ready" "$tree_dir/.touched"
 	fi
 	mapfile -t patches < <(kernel_patches)
-	stage=$(mktemp -d "$lab_cache/tree/.stage.XXXXXX")
-	{
+	mapfile -t files < <({
 		cat "$tree_dir/.touched"
 		kernel_touched "${patches[@]}"
-	} | sort -u >"$stage.list"
-	while read -r file; do
-		[ ! -e "$pristine_dir/$file" ] || (cd "$pristine_dir" && cp --parents "$file" "$stage/")
-	done <"$stage.list"
-	for file in "${patches[@]}"; do
-		lab_logged "patch-$k_name" patch -d "$stage" -p1 --no-backup-if-mismatch -F0 -i "$file" ||
-			die "kernel $k_name: ${file##*/} does not apply"
-	done
-	while read -r file; do
-		if [ ! -e "$stage/$file" ]; then
-			rm -f "$tree_dir/$file"
-		elif ! cmp -s "$stage/$file" "$tree_dir/$file"; then
-			mkdir -p "$(dirname "$tree_dir/$file")"
-			cp --remove-destination "$stage/$file" "$tree_dir/$file"
-			touch "$tree_dir/$file"
-		fi
-	done <"$stage.list"
+	} | sort -u)
+	stage=$(mktemp -d "$lab_cache/tree/.stage.XXXXXX")
+	kernel_stage "$stage" "${files[@]}"
+	kp_sync "$stage" "$tree_dir" "${files[@]}"
 	kernel_touched "${patches[@]}" >"$tree_dir/.touched"
-	rm -rf "$stage" "$stage.list"
+	rm -rf "$stage"
 }
 
 # kernel_progress: until killed, tell each minute how far the build of $k_name is.

@@ -26,7 +26,7 @@ selftests_build() {
 	! selftests_ready || return 0
 	apt_need build-essential rsync || return 1
 	say "selftests: building (a minute)"
-	tmp=$(mktemp -d "$lab_cache/tree/.selftests.XXXXXX")
+	tmp=$(mktemp -d "$lab_cache/tree/.selftests.XXXXXX") || return 1
 	cp -al "$pristine_dir" "$tmp/tree" || return 1
 	mkdir "$tmp/out"
 	lab_logged selftests-headers make -C "$tmp/tree" ARCH=x86 -j"$lab_jobs" headers_install || return 1

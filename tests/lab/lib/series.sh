@@ -35,10 +35,10 @@ series_build() {
 	[ ! -d "$out" ] || return 0
 	apt_need build-essential patch rsync || return 1
 	say "selftests of $k_series: building (a minute)"
-	tmp=$(mktemp -d "$lab_cache/tree/.series.XXXXXX")
+	tmp=$(mktemp -d "$lab_cache/tree/.series.XXXXXX") || return 1
 	cp -al "$pristine_dir" "$tmp/tree" || return 1
 	for patch in $(kernel_patches); do
-		lab_logged "$log" patch -d "$tmp/tree" -p1 --no-backup-if-mismatch -F0 -i "$patch" || return 1
+		lab_logged "$log" kp_apply "$tmp/tree" "$patch" || return 1
 	done
 	mkdir -p "$tmp/objects" "$tmp/out"
 	for name in $(series_sources); do targets+=("$tmp/objects/$name"); done
