@@ -24,10 +24,11 @@ tests_guests() {
 
 # tests_selftests CPUS: those of expect/selftests.tsv, with what selftests-known.tsv says about this kernel.
 tests_selftests() {
-	local name seconds kernel test outcome pattern reason known
+	local name seconds kernels kernel test outcome pattern reason known
 	[ "$1" = 1 ] || return 0
-	while IFS=$'\t' read -r name seconds; do
-		[[ $name != \#* ]] || continue
+	while IFS=$'\t' read -r name seconds kernels; do
+		# shellcheck disable=SC2053
+		[[ $name != \#* && ${k_name%%:*} == ${kernels:-*} ]] || continue
 		known=''
 		while IFS=$'\t' read -r kernel test outcome pattern reason; do
 			# shellcheck disable=SC2053
