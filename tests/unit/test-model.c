@@ -339,6 +339,11 @@ static void test_bad_messages_change_nothing(void **state _unused_)
 	assert_int_equal(apply(m, CETD_MESSAGE_VM_ADD, &identity, 1), -EBADMSG);
 	snprintf(identity.name, sizeof(identity.name), "\xff");
 	assert_int_equal(apply(m, CETD_MESSAGE_VM_ADD, &identity, 1), -EBADMSG);
+	/* What a terminal would obey, or a log would take for a line of its own. */
+	snprintf(identity.name, sizeof(identity.name), "a\033]0;title\a");
+	assert_int_equal(apply(m, CETD_MESSAGE_VM_ADD, &identity, 1), -EBADMSG);
+	snprintf(identity.name, sizeof(identity.name), "a\n<0>b");
+	assert_int_equal(apply(m, CETD_MESSAGE_VM_ADD, &identity, 1), -EBADMSG);
 	event.kind = _CETD_KIND_MAX;
 	assert_int_equal(apply(m, CETD_MESSAGE_EVENT, &event, 1), -EBADMSG);
 	event = (struct cetd_event){.cpl = 4};
@@ -346,6 +351,8 @@ static void test_bad_messages_change_nothing(void **state _unused_)
 	history.history.faults[63].action = _CETD_ACTION_MAX;
 	assert_int_equal(apply(m, CETD_MESSAGE_HISTORY, &history, 1), -EBADMSG);
 	host.n_causes = CETD_CAUSES_MAX + 1;
+	assert_int_equal(apply(m, CETD_MESSAGE_HOST, &host, 1), -EBADMSG);
+	host = (struct cetd_host){.kernel_release = "6.12\033[2J"};
 	assert_int_equal(apply(m, CETD_MESSAGE_HOST, &host, 1), -EBADMSG);
 
 	assert_int_equal(seen.added + seen.changed + seen.events + seen.hosts, 0);
