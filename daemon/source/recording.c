@@ -98,6 +98,11 @@ int recorder_new(const char *path, const char *note, struct recorder **ret)
 				       "Failed to record to %s: the note has %u bytes, at "
 				       "most %d are kept",
 				       path, h.note_length, RECORDING_NOTE_MAX);
+	if (!utf8_is_clean(note, h.note_length + 1U))
+		return log_error_errno(EINVAL,
+				       "Failed to record to %s: the note is not UTF-8, or has "
+				       "control characters",
+				       path);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return log_error_errno(errno, "Failed to create the recording %s: %m%s", path,
@@ -179,11 +184,16 @@ static int read_header(struct replay *r)
 	    !read_whole(r->file, &crc, sizeof(crc)))
 		return log_error_errno(EBADMSG, "%s: the header is cut off", r->path);
 	expected = checksum(&h, sizeof(h), r->note, h.note_length);
-	if (crc != expected || !utf8_is_valid(r->note, sizeof(r->note)))
+	if (crc != expected)
 		return log_error_errno(EBADMSG,
 				       "%s: the header's checksum is wrong (found %08x, "
 				       "expected %08x): the file is damaged",
 				       r->path, crc, expected);
+	if (!utf8_is_clean(r->note, sizeof(r->note)))
+		return log_error_errno(EBADMSG,
+				       "%s: the note in the header is not UTF-8, or has control "
+				       "characters",
+				       r->path);
 	return 0;
 }
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <zlib.h>
+
 #include <cmocka.h>
 
 #include "source/recording.h"
@@ -99,6 +101,24 @@ static void flip_byte(long offset)
 	c = fgetc(f);
 	fseek(f, offset, SEEK_SET);
 	fputc(c ^ 0x40, f);
+	fclose(f);
+}
+
+/* Change the note "a note", and the header's checksum with it. */
+static void set_note_byte(long at, char value)
+{
+	const long note = 8 + 4 * 4 + 8;
+	unsigned char header[64];
+	uint32_t crc;
+	FILE *f = fopen(path, "r+e");
+
+	assert_non_null(f);
+	assert_int_equal(fread(header, (size_t)note + 6, 1, f), 1);
+	header[note + at] = (unsigned char)value;
+	crc = (uint32_t)crc32(0, header, (uInt)note + 6);
+	rewind(f);
+	assert_int_equal(fwrite(header, (size_t)note + 6, 1, f), 1);
+	assert_int_equal(fwrite(&crc, sizeof(crc), 1, f), 1);
 	fclose(f);
 }
 
@@ -197,6 +217,27 @@ static void test_refused_message_ends_the_replay(void **state _unused_)
 	assert_int_equal(o.received, 2);
 }
 
+/* The note is printed. One that could not be replayed is not recorded. */
+static void test_note_must_be_text(void **state _unused_)
+{
+	static const char *const bad[] = {"\033]0;title\a", "two\nlines", "\xff"};
+	struct recorder *r = NULL;
+	struct outcome o = {};
+
+	unlink(path);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(recorder_new(path, bad[i], &r), -EINVAL);
+		assert_null(r);
+		assert_int_equal(access(path, F_OK), -1);
+	}
+	/* One that somebody made up, with the right checksum. */
+	write_recording("a note");
+	set_note_byte(2, '\033');
+	assert_int_equal(replay(&o), -EBADMSG);
+	set_note_byte(2, 'n');
+	assert_int_equal(replay(&o), 0);
+}
+
 static void test_missing_file_is_told(void **state _unused_)
 {
 	struct outcome o = {};
@@ -229,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_every_cut_is_survived),
 		cmocka_unit_test(test_every_damage_is_told),
 		cmocka_unit_test(test_refused_message_ends_the_replay),
+		cmocka_unit_test(test_note_must_be_text),
 		cmocka_unit_test(test_missing_file_is_told),
 	};
 
