@@ -214,6 +214,8 @@ int cmd_reload(void *userdata, char **ret_message)
 	c->settings = next;
 	apply_log_level(c);
 	governor_set_rules(c->governor, c->settings.policy_dir, take_ptr(rules));
+	if (c->bus)
+		bus_config_changed(c->bus);
 	log_info("Configuration read again from %s", c->config_path ?: "the built-in defaults");
 	return 0;
 }

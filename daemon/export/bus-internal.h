@@ -16,6 +16,7 @@ struct monitor;
 struct bus_vm {
 	uint64_t key;
 	struct cetd_counters signalled;
+	uint32_t revision; /* of its identity */
 	bool is_dirty;
 	UT_hash_handle hh;
 };

@@ -146,6 +146,7 @@ static int apply_vm_add(struct model *m, const struct cetd_identity *identity)
 	memcpy(old_id, vm->identity.id, sizeof(old_id));
 	HASH_DELETE(hh_id, m->vms_by_id, vm);
 	vm->identity = next;
+	vm->revision++;
 	HASH_ADD_KEYPTR(hh_id, m->vms_by_id, vm->identity.id, strlen(vm->identity.id), vm);
 	if (strcmp(old_id, next.id))
 		NOTIFY(m, vm_renamed, vm, old_id);

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the API on D-Bus tells, over a private bus, of VMs that are made up. */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "../lib/sample-model.h"
+#include "cetd/bus.h"
+#include "export/bus.h"
+#include "private-bus.h"
+#include "util/log.h"
+#include "util/macro.h"
+
+#define VMS 600 /* more than one turn tells of */
+
+static sd_event *loop;
+static struct bus *bus;
+static struct model *model;
+static unsigned int n_failed;
+
+/* What was heard. */
+static unsigned int faults_of[VMS];
+static unsigned int n_changes; /* signals that told of a VM's name and unit */
+static unsigned int n_config;
+
+static void check(bool ok, const char *format, ...) _printf_(2, 3);
+static void check(bool ok, const char *format, ...)
+{
+	va_list ap;
+
+	printf(ok ? "ok bus-signals: " : "not ok bus-signals: ");
+	va_start(ap, format);
+	vprintf(format, ap);
+	va_end(ap);
+	printf(ok ? "\n" : ": see its source\n");
+	fflush(stdout);
+	n_failed += !ok;
+}
+
+/* ---- The daemon's side: a model that tells the bus. ---- */
+
+static int refresh(void *userdata _unused_)
+{
+	return 0;
+}
+
+static void set_monitored(void *userdata _unused_, bool is_monitored _unused_)
+{
+}
+
+static void on_added(void *userdata _unused_, const struct vm *vm)
+{
+	bus_vm_added(bus, vm);
+}
+
+static void on_renamed(void *userdata _unused_, const struct vm *vm, const char *old_id)
+{
+	bus_vm_renamed(bus, vm, old_id);
+}
+
+static void on_changed(void *userdata _unused_, const struct vm *vm)
+{
+	bus_vm_changed(bus, vm);
+}
+
+static int start(void)
+{
+	static const struct export_context context;
+	const struct bus_commands commands = {.refresh = refresh, .set_monitored = set_monitored};
+	const struct model_observer observer = {
+		.vm_added = on_added, .vm_renamed = on_renamed, .vm_changed = on_changed};
+
+	if (model_new(VMS, &model) < 0 ||
+	    bus_new(loop, "system", model, &context, &commands, &bus) < 0 || bus_claim(bus) < 0)
+		return -1;
+	model_set_observer(model, &observer);
+	for (unsigned int i = 0; i < VMS; i++) {
+		const struct cetd_identity id = sample_identity(i);
+
+		if (sample_vm(model, &id) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Every VM has faulted once more. */
+static void fault(unsigned int times)
+{
+	for (unsigned int i = 0; i < VMS; i++) {
+		struct cetd_counters_message c = {.key = sample_identity(i).key};
+
+		c.vm.counters.cp[CETD_KIND_ENDBRANCH][CETD_PRIVILEGE_USER] = times;
+		sample_send(model, CETD_MESSAGE_COUNTERS, sizeof(c), &c);
+	}
+}
+
+/* ---- The listener's. ---- */
+
+static int on_faults(sd_bus_message *m, void *userdata _unused_, sd_bus_error *error _unused_)
+{
+	const char *id, *kind, *privilege;
+	unsigned int i;
+	uint64_t count;
+
+	if (sd_bus_message_read(m, "ssst", &id, &kind, &privilege, &count) >= 0 &&
+	    sscanf(id, "4dea22b3-1d52-d8f3-2516-%12x", &i) == 1 && i < VMS)
+		faults_of[i] += (unsigned int)count;
+	return 0;
+}
+
+/* Does the signal tell of both properties of the interface? */
+static bool tells(sd_bus_message *m, const char *interface, const char *first, const char *second)
+{
+	const char *of, *name;
+	unsigned int n = 0;
+
+	if (sd_bus_message_rewind(m, true) < 0 || sd_bus_message_read(m, "s", &of) < 0 ||
+	    strcmp(of, interface) || sd_bus_message_enter_container(m, 'a', "{sv}") < 0)
+		return false;
+	while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
+		if (sd_bus_message_read(m, "s", &name) < 0 || sd_bus_message_skip(m, "v") < 0 ||
+		    sd_bus_message_exit_container(m) < 0)
+			return false;
+		n += !strcmp(name, first) || !strcmp(name, second);
+	}
+	return n == 2;
+}
+
+static int on_properties(sd_bus_message *m, void *userdata _unused_, sd_bus_error *error _unused_)
+{
+	n_changes += tells(m, CETD_BUS_VM, "Name", "Unit");
+	n_config += tells(m, CETD_BUS_MANAGER, "ConfigFile", "MetricsAddress");
+	return 0;
+}
+
+static sd_bus *listen_to_all(void)
+{
+	sd_bus *b;
+
+	if (sd_bus_open_system(&b) < 0 || sd_bus_attach_event(b, loop, SD_EVENT_PRIORITY_NORMAL) < 0 ||
+	    sd_bus_match_signal(b, NULL, NULL, NULL, CETD_BUS_MANAGER, "ControlProtection",
+				on_faults, NULL) < 0 ||
+	    sd_bus_match_signal(b, NULL, NULL, NULL, "org.freedesktop.DBus.Properties",
+				"PropertiesChanged", on_properties, NULL) < 0)
+		return NULL;
+	return b;
+}
+
+static uint64_t now_usec(void)
+{
+	uint64_t usec = 0;
+
+	sd_event_now(loop, CLOCK_MONOTONIC, &usec);
+	return usec;
+}
+
+static bool all_told(void)
+{
+	for (unsigned int i = 0; i < VMS; i++)
+		if (!faults_of[i])
+			return false;
+	return true;
+}
+
+static bool is_renamed(void)
+{
+	return n_changes > 0;
+}
+
+static bool is_config_told(void)
+{
+	return n_config > 0;
+}
+
+/* Run the loop, with `meanwhile` each time round, until it is so or the time is over. */
+static bool wait_until(bool (*is_so)(void), void (*meanwhile)(unsigned int), uint64_t usec)
+{
+	uint64_t end;
+	unsigned int n = 1;
+
+	sd_event_run(loop, 0);
+	for (end = now_usec() + usec; !is_so() && now_usec() < end;) {
+		if (meanwhile)
+			meanwhile(n++);
+		for (int i = 0; i < 20; i++)
+			sd_event_run(loop, USEC_PER_MSEC);
+	}
+	return is_so();
+}
+
+static void test_each_vm_is_told_of(void)
+{
+	/* Two turns are enough; the first is at once. */
+	check(wait_until(all_told, fault, 1800 * USEC_PER_MSEC),
+	      "of %d VMs that fault all the time, each is told of in two turns", VMS);
+}
+
+static void test_changes_are_told(void)
+{
+	struct cetd_identity id = sample_identity(3);
+
+	/* What is still to be told of faults does not count. */
+	wait_until(is_renamed, NULL, 1500 * USEC_PER_MSEC);
+	check(!is_renamed(), "who has the same name is not said to have another");
+	snprintf(id.name, sizeof(id.name), "another name");
+	snprintf(id.unit, sizeof(id.unit), "another.scope");
+	sample_vm(model, &id);
+	check(wait_until(is_renamed, NULL, 2000 * USEC_PER_MSEC),
+	      "a new name and unit under the same id are told");
+	wait_until(is_config_told, NULL, 50 * USEC_PER_MSEC);
+	check(n_changes == 1, "once");
+	bus_config_changed(bus);
+	check(wait_until(is_config_told, NULL, 500 * USEC_PER_MSEC),
+	      "another configuration is told");
+}
+
+int main(void)
+{
+	sd_bus *listener;
+	pid_t server;
+
+	log_set_max_level(LOG_ERR);
+	if (private_bus_prepare() < 0 || sd_event_default(&loop) < 0)
+		return 1;
+	server = private_bus_start();
+	if (server < 0) {
+		printf("not ok bus-signals: dbus-daemon does not start\n");
+		return 1;
+	}
+	listener = listen_to_all();
+	if (!listener || start() < 0) {
+		printf("not ok bus-signals: the API cannot be put on the bus\n");
+		return 1;
+	}
+	test_each_vm_is_told_of();
+	test_changes_are_told();
+
+	sd_bus_flush_close_unref(listener);
+	bus_free(bus);
+	model_free(model);
+	sd_event_unref(loop);
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+	private_bus_remove();
+	return n_failed ? 1 : 0;
+}
