@@ -266,6 +266,7 @@ int bus_new(sd_event *event, const char *address, const struct model *model,
 	b->model = model;
 	b->ctx = ctx;
 	b->commands = *commands;
+	b->dump_usec = DUMP_SECONDS * USEC_PER_SEC;
 
 	r = authorizer_new(&b->authorizer);
 	if (r < 0)
@@ -316,6 +317,7 @@ struct bus *bus_free(struct bus *b)
 		return NULL;
 	authorizer_free(b->authorizer);
 	monitors_free(b);
+	dumps_free(b);
 	HASH_ITER (hh, b->vms, state, next) {
 		HASH_DELETE(hh, b->vms, state);
 		free(state);

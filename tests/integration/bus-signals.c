@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the API on D-Bus tells, over a private bus, of VMs that are made up. */
+/* What the API on D-Bus tells and gives to anyone, over a private bus, of VMs that are made up. */
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <systemd/sd-bus.h>
@@ -12,12 +13,14 @@
 
 #include "../lib/sample-model.h"
 #include "cetd/bus.h"
+#include "export/bus-internal.h"
 #include "export/bus.h"
 #include "private-bus.h"
 #include "util/log.h"
 #include "util/macro.h"
 
 #define VMS 600 /* more than one turn tells of */
+#define NOBODY 65534
 
 static sd_event *loop;
 static struct bus *bus;
@@ -220,6 +223,81 @@ static void test_changes_are_told(void)
 	      "another configuration is told");
 }
 
+/* ---- Dumps, in a child that is nobody. ---- */
+
+static int dump(sd_bus *b, int *ret_fd)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	int fd, r;
+
+	r = sd_bus_call_method(b, CETD_BUS_NAME, CETD_BUS_PATH, CETD_BUS_MANAGER,
+			       "DumpByFileDescriptor", &error, &reply, "");
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "h", &fd);
+	if (r >= 0)
+		*ret_fd = dup(fd);
+	return sd_bus_error_has_name(&error, CETD_BUS_ERROR_LIMIT) ? -E2BIG : r;
+}
+
+static bool is_full(int fd)
+{
+	struct stat st;
+	char first;
+
+	return fstat(fd, &st) == 0 && st.st_size > VMS && pread(fd, &first, 1, 0) == 1 &&
+	       first == '{';
+}
+
+/* As many as are allowed, then one too many; when their time is over they are empty, and there is room again. The
+ * exit code says which of this was not so. */
+static int hoard_dumps(uint64_t usec)
+{
+	int fds[DUMPS_MAX_USER + 1];
+	struct stat st;
+	sd_bus *b;
+
+	if (setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
+	    sd_bus_open_system(&b) < 0)
+		return 1;
+	for (int i = 0; i < DUMPS_MAX_USER; i++)
+		if (dump(b, fds + i) < 0 || !is_full(fds[i]))
+			return 2;
+	if (dump(b, fds + DUMPS_MAX_USER) != -E2BIG)
+		return 3;
+	if (write(fds[0], "x", 1) >= 0 || ftruncate(fds[0], 1 << 20) == 0)
+		return 4;
+	usleep((useconds_t)usec);
+	for (int i = 0; i < DUMPS_MAX_USER; i++)
+		if (fstat(fds[i], &st) < 0 || st.st_size)
+			return 5;
+	return dump(b, fds + DUMPS_MAX_USER) < 0 || !is_full(fds[DUMPS_MAX_USER]) ? 6 : 0;
+}
+
+static int child_status;
+static pid_t child;
+
+static bool has_child_ended(void)
+{
+	return waitpid(child, &child_status, WNOHANG) == child;
+}
+
+static void test_dumps_are_bounded(void)
+{
+	if (geteuid() != 0) {
+		printf("skip bus-signals: dumps of another user: needs root\n");
+		return;
+	}
+	bus->dump_usec = 2000 * USEC_PER_MSEC;
+	child = fork();
+	if (child == 0)
+		_exit(hoard_dumps(3000 * USEC_PER_MSEC));
+	wait_until(has_child_ended, NULL, 20 * USEC_PER_SEC);
+	check(WIFEXITED(child_status) && WEXITSTATUS(child_status) == 0,
+	      "dumps for anyone are few, sealed, and emptied in time (%d)",
+	      WEXITSTATUS(child_status));
+}
+
 int main(void)
 {
 	sd_bus *listener;
@@ -233,6 +311,7 @@ int main(void)
 		printf("not ok bus-signals: dbus-daemon does not start\n");
 		return 1;
 	}
+	chmod(private_bus_directory(), 0755);
 	listener = listen_to_all();
 	if (!listener || start() < 0) {
 		printf("not ok bus-signals: the API cannot be put on the bus\n");
@@ -240,6 +319,7 @@ int main(void)
 	}
 	test_each_vm_is_told_of();
 	test_changes_are_told();
+	test_dumps_are_bounded();
 
 	sd_bus_flush_close_unref(listener);
 	bus_free(bus);
