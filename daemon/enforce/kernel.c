@@ -15,6 +15,7 @@
 #include "util/bpffs.h"
 #include "util/bss.h"
 #include "util/log.h"
+#include "util/pinned.h"
 
 struct kernel {
 	struct enforcer enforcer;
@@ -208,7 +209,7 @@ static int kernel_load(struct kernel *k, const struct enforce_params *params, bo
 	}
 	bpf_map__set_max_entries(k->skel->maps.policies, params->max_vms);
 	bpf_map__set_max_entries(k->skel->maps.states, params->max_vms);
-	r = has_maps ? layout_reuse_maps(params->pin_dir, k->skel->obj) : 0;
+	r = has_maps ? pinned_reuse_maps(params->pin_dir, k->skel->obj) : 0;
 	if (r >= 0)
 		r = kernel_load_object(k);
 	if (r >= 0)
@@ -253,7 +254,7 @@ static struct layout kernel_layout(void)
 	size_t size;
 
 	object = policy_bpf__elf_bytes(&size);
-	l.object = layout_object_id(object, size);
+	l.object = pinned_id(object, size);
 	return l;
 }
 

@@ -18,6 +18,7 @@
 #include "util/bpffs.h"
 #include "util/bss.h"
 #include "util/log.h"
+#include "util/pinned.h"
 
 _Static_assert(EVENTS_PROGRAMS_MAX >= _PROGRAM_MAX, "room for all");
 
@@ -177,7 +178,7 @@ static int programs_open(const struct programs_state *state, const struct progra
 	bpf_map__set_max_entries(skel->maps.slots, params->max_vms);
 	bpf_map__set_max_entries(skel->maps.free_slots, params->max_vms);
 	bpf_map__set_max_entries(skel->maps.histories, params->max_vms);
-	r = params->pin_dir ? pins_reuse_maps(params->pin_dir, skel->obj) : 0;
+	r = params->pin_dir ? pinned_reuse_maps(params->pin_dir, skel->obj) : 0;
 	if (r >= 0)
 		r = cetd_bpf__load(skel);
 	if (r >= 0)
@@ -359,7 +360,7 @@ static struct pins_layout programs_layout(const struct programs *p,
 	size_t size;
 
 	object = cetd_bpf__elf_bytes(&size);
-	l.object = pins_object_id(object, size);
+	l.object = pinned_id(object, size);
 	memcpy(l.result, p->state.result, sizeof(l.result));
 	return l;
 }
