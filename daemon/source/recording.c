@@ -16,6 +16,7 @@
 #define FORMAT_VERSION 1
 #define PAYLOAD_MAX (64 * 1024)
 #define MESSAGES_PER_TURN 256
+#define AFTER_MAX_USEC 3e16 /* a thousand years */
 
 _Static_assert(__BYTE_ORDER == __LITTLE_ENDIAN, "recordings are little-endian, as x86 is");
 
@@ -240,13 +241,16 @@ static int replay_finish(struct replay *r, enum replay_end end)
 	return 0;
 }
 
-/* When the record that was read is due, in CLOCK_MONOTONIC microseconds; 0 for at once. */
+/* When the record that was read is due, in CLOCK_MONOTONIC microseconds; 0 for at once. Whatever time it has. */
 static uint64_t replay_due_usec(const struct replay *r)
 {
+	double after_usec;
+
 	if (r->speed <= 0 || r->next.time_ns <= r->first_ns)
 		return 0;
+	after_usec = (double)(r->next.time_ns - r->first_ns) / NSEC_PER_USEC / r->speed;
 	return r->start_usec +
-	       (uint64_t)((double)(r->next.time_ns - r->first_ns) / NSEC_PER_USEC / r->speed);
+	       (after_usec < AFTER_MAX_USEC ? (uint64_t)after_usec : (uint64_t)AFTER_MAX_USEC);
 }
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
