@@ -225,19 +225,15 @@ static enum cetd_exit load_settings(struct cetd *c)
 		log_error_errno(r, "Failed to set up the configuration: %m");
 		return CETD_EXIT_FAILURE;
 	}
-	c->config_path = c->options.config ?: SETTINGS_FILE;
-	r = settings_read(c->config_path, &c->settings, &message);
-	if (r == -ENOENT && !c->options.config) {
-		c->config_path = NULL;
-		r = 0;
-	}
+	r = settings_load(c->options.config, SETTINGS_FILE, &c->settings, &c->config_path,
+			  &message);
 	if (r >= 0)
 		r = governor_read(c->settings.policy_dir, &c->rules, &message);
 	if (r < 0) {
 		if (message)
 			log_error("%s", message);
 		else
-			log_error_errno(r, "%s: %m", c->config_path ?: c->settings.policy_dir);
+			log_error_errno(r, "%s: %m", c->options.config ?: c->settings.policy_dir);
 		return CETD_EXIT_CONFIG;
 	}
 	c->ctx.config_file = c->config_path;
