@@ -215,6 +215,8 @@ int cmd_reload(void *userdata, char **ret_message)
 	c->settings = next;
 	c->config_path = c->ctx.config_file = path;
 	apply_log_level(c);
+	if (c->enforcement)
+		enforcement_set_lease(c->enforcement, c->settings.policy_lease_sec);
 	governor_set_rules(c->governor, c->settings.policy_dir, take_ptr(rules));
 	if (c->bus)
 		bus_config_changed(c->bus);
