@@ -350,6 +350,8 @@ void enforcement_apply(struct enforcement *e, const struct vm *vm,
 	if (r == -EOPNOTSUPP)
 		log_debug("VM %s has no vCPU with CET: its policy has nothing to do",
 			  vm->identity.id);
+	else if (r == -ENOENT)
+		log_debug("VM %s has ended: its policy has nothing to do", vm->identity.id);
 	else if (r < 0)
 		log_error_errno(r, "Failed to put the policy of VM %s in force: %m",
 				vm->identity.id);

@@ -51,25 +51,31 @@ static int kernel_drop(struct kernel *k, uint64_t key)
 	return r;
 }
 
-static int kernel_apply(struct enforcer *e, uint64_t key, const struct cetd_policy *policy)
+/* First its state, without which a policy is none to the programs. */
+static int kernel_set(struct kernel *k, uint64_t key, const struct cetd_policy *policy)
 {
 	static const struct cetd_policy_state zero;
-	struct kernel *k = kernel_of(e);
-	int r;
 
-	if (!policy) {
-		r = kernel_drop(k, key);
-	} else {
-		bpf_map_update_elem(bpf_map__fd(k->skel->maps.states), &key, &zero, BPF_NOEXIST);
-		r = bpf_map_update_elem(bpf_map__fd(k->skel->maps.policies), &key, policy,
-					BPF_ANY) < 0
-			    ? -errno
-			    : 0;
-	}
-	if (r < 0)
-		return r == -ENOENT && !policy ? 0 : r;
-	r = kernel_update(k, key);
-	return r == -ENOENT && !policy ? 0 : r;
+	if (bpf_map_update_elem(bpf_map__fd(k->skel->maps.states), &key, &zero, BPF_NOEXIST) < 0 &&
+	    errno != EEXIST)
+		return -errno;
+	return bpf_map_update_elem(bpf_map__fd(k->skel->maps.policies), &key, policy, BPF_ANY) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int kernel_apply(struct enforcer *e, uint64_t key, const struct cetd_policy *policy)
+{
+	struct kernel *k = kernel_of(e);
+	int r = policy ? kernel_set(k, key, policy) : kernel_drop(k, key);
+
+	if (r >= 0)
+		r = kernel_update(k, key);
+	if (r != -ENOENT)
+		return r;
+	/* It has ended: nobody would drop what was just kept for it. */
+	kernel_drop(k, key);
+	return policy ? -ENOENT : 0;
 }
 
 static int kernel_get_policy(struct enforcer *e, uint64_t key, struct cetd_policy *ret)
