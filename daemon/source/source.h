@@ -25,7 +25,7 @@ struct events_params {
  * Load and attach the BPF programs of the family that this kernel has, and drain them on the loop.
  * Logging. On success fills the facts, the family and the map capacity of host, and adds causes for what
  * could not be attached. -EPERM, -ENOSYS, -ENOENT (no BTF) and the like where BPF is not to be had at
- * all; host says why then too. The sink is called from the loop only.
+ * all; host says why then too. The sink is called from the loop only; what it fails with ends the loop.
  */
 int events_new(sd_event *event, const struct events_params *params, const struct cetd_sink *sink,
 	       struct cetd_host *host, struct events **ret);
