@@ -25,6 +25,10 @@
 static sd_event *loop;
 static struct bus *bus;
 static struct model *model;
+static struct ledger *ledger;
+static struct storms *storms;
+static struct export_context context;
+static struct cetd_policy_state kept; /* what the kernel keeps of each VM */
 static unsigned int n_failed;
 
 /* What was heard. */
@@ -47,6 +51,11 @@ static void check(bool ok, const char *format, ...)
 }
 
 /* ---- The daemon's side: a model that tells the bus. ---- */
+
+static void on_storm(void *userdata _unused_, const struct storms_vm *vm _unused_,
+		     const struct storm *storm _unused_)
+{
+}
 
 static int refresh(void *userdata _unused_)
 {
@@ -72,15 +81,30 @@ static void on_changed(void *userdata _unused_, const struct vm *vm)
 	bus_vm_changed(bus, vm);
 }
 
+static int get_policy_state(void *userdata _unused_, uint64_t key _unused_,
+			    struct cetd_policy_state *ret)
+{
+	*ret = kept;
+	return 0;
+}
+
 static int start(void)
 {
-	static const struct export_context context;
-	const struct bus_commands commands = {.refresh = refresh, .set_monitored = set_monitored};
+	const enum cetd_coverage states[_CETD_FACT_MAX] = {
+		[CETD_FACT_HARDWARE_CP] = CETD_COVERAGE_OBSERVED,
+		[CETD_FACT_ENFORCEMENT] = CETD_COVERAGE_OBSERVED};
+	const struct bus_commands commands = {.refresh = refresh,
+					      .set_monitored = set_monitored,
+					      .get_policy_state = get_policy_state};
 	const struct model_observer observer = {
 		.vm_added = on_added, .vm_renamed = on_renamed, .vm_changed = on_changed};
 
-	if (model_new(VMS, &model) < 0 ||
-	    bus_new(loop, "system", model, &context, &commands, &bus) < 0 || bus_claim(bus) < 0)
+	if (model_new(VMS, &model) < 0 || sample_host(model, states, CETD_FAMILY_PATCHED) < 0 ||
+	    ledger_new(&ledger) < 0 || storms_new(on_storm, NULL, &storms) < 0)
+		return -1;
+	context.ledger = ledger;
+	context.storms = storms;
+	if (bus_new(loop, "system", model, &context, &commands, &bus) < 0 || bus_claim(bus) < 0)
 		return -1;
 	model_set_observer(model, &observer);
 	for (unsigned int i = 0; i < VMS; i++) {
@@ -223,6 +247,57 @@ static void test_changes_are_told(void)
 	      "another configuration is told");
 }
 
+/* ---- What a policy brings about. ---- */
+
+static char answer[32];
+
+static int on_answer(sd_bus_message *m, void *userdata _unused_, sd_bus_error *error _unused_)
+{
+	const char *text = "no answer";
+
+	sd_bus_message_read(m, "v", "s", &text);
+	snprintf(answer, sizeof(answer), "%s", text);
+	return 0;
+}
+
+static bool is_answered(void)
+{
+	return answer[0];
+}
+
+static bool throttle_state_is(sd_bus *client, const struct vm *vm, const char *expected)
+{
+	_cleanup_(freep) char *path = NULL;
+
+	answer[0] = '\0';
+	if (sd_bus_path_encode(CETD_BUS_VM_PREFIX, vm->identity.id, &path) < 0 ||
+	    sd_bus_call_method_async(client, NULL, CETD_BUS_NAME, path,
+				     "org.freedesktop.DBus.Properties", "Get", on_answer, NULL,
+				     "ss", CETD_BUS_VM, "ThrottleState") < 0)
+		return false;
+	return wait_until(is_answered, NULL, USEC_PER_SEC) && !strcmp(answer, expected);
+}
+
+static void test_throttle_state(sd_bus *client)
+{
+	const struct vm *vm = model_find_key(model, sample_identity(5).key);
+	struct cetd_policy policy = {.generation = 2, .mode = CETD_MODE_ENFORCE, .n_rates = 1};
+	const uint64_t second = NSEC_PER_SEC, now = now_usec() * NSEC_PER_USEC;
+	const struct policy_verdict *verdict;
+
+	policy.rates[0] = (struct cetd_rate){
+		.interval_ns = second, .quiet_ns = 60 * second, .then = CETD_THEN_THROTTLE};
+	kept.generation = 2;
+	kept.buckets[0] = (struct cetd_bucket){.storm_ns = now, .over_ns = now};
+	check(throttle_state_is(client, vm, "unobservable"), "of a VM that was not judged nothing is said");
+	ledger_update(ledger, vm, 1, &verdict);
+	check(throttle_state_is(client, vm, "idle"), "without a policy it is idle");
+	storms_set_policy(storms, vm->identity.key, &policy, true, NULL, now);
+	check(throttle_state_is(client, vm, "throttled"), "in a storm it is throttled");
+	kept.generation = 1;
+	check(throttle_state_is(client, vm, "idle"), "a storm under the policy before is over");
+}
+
 /* ---- Dumps, in a child that is nobody. ---- */
 
 static int dump(sd_bus *b, int *ret_fd)
@@ -319,10 +394,13 @@ int main(void)
 	}
 	test_each_vm_is_told_of();
 	test_changes_are_told();
+	test_throttle_state(listener);
 	test_dumps_are_bounded();
 
 	sd_bus_flush_close_unref(listener);
 	bus_free(bus);
+	storms_free(storms);
+	ledger_free(ledger);
 	model_free(model);
 	sd_event_unref(loop);
 	kill(server, SIGKILL);
