@@ -10,6 +10,7 @@
 
 #include "cetd.skel.h"
 #include "source/pins.h"
+#include "util/bpffs.h"
 #include "util/bss.h"
 #include "util/macro.h"
 #include "util/pinned.h"
@@ -61,6 +62,19 @@ int pins_read(const char *dir, struct pins_layout *ret)
 	r = pinned_read(dir, NAME, ret, sizeof(*ret));
 	/* Version 0: of another layout than any that is known here. */
 	return r == -EMSGSIZE ? 0 : r;
+}
+
+int pins_remove_programs(const char *dir)
+{
+	struct pins_layout layout;
+	int r = pins_read(dir, &layout);
+
+	layout.object = 0;
+	if (r >= 0)
+		r = pinned_write(dir, NAME, &layout, sizeof(layout));
+	if (r >= 0)
+		r = bpffs_clear(dir, "link-");
+	return r < 0 ? r : bpffs_clear(dir, "prog-");
 }
 
 /* libbpf would disable a perf event along with the link that it frees: keep it from that, and close the link. */

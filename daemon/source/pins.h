@@ -17,7 +17,7 @@
 struct pins_layout {
 	uint32_t version; /* PINS_LAYOUT_VERSION of who made it */
 	uint32_t abi;	  /* CETD_ABI_VERSION, likewise */
-	uint64_t object;  /* of the programs: pinned_id() */
+	uint64_t object;  /* of the programs: pinned_id(); 0: of none, others are to come */
 	uint32_t max_vms;
 	uint32_t sample_budget;
 	uint32_t family; /* enum cetd_family */
@@ -51,6 +51,10 @@ int pins_read(const char *dir, struct pins_layout *ret);
  * what this kernel has, and becomes what is attached. Returns how many programs there are, or -errno.
  */
 int pins_adopt(const char *dir, const struct pins_layout *found, struct programs *p);
+
+/* Remove the programs, which others are to replace. That is noted first: whenever this process ends, the next one goes on
+ * with the maps alone. */
+int pins_remove_programs(const char *dir);
 
 /* Pin what p has loaded and attached, and let go of the links: they are the directory's from then on. On failure
  * the links are still p's. */

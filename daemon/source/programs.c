@@ -265,13 +265,9 @@ static int programs_try(struct programs *p, const struct programs_params *params
 	int r;
 
 	r = programs_open_most(&p->state, params, &p->skel);
-	if (r < 0)
-		return r;
-	if (params->pin_dir) {
-		bpffs_clear(params->pin_dir, "link-");
-		bpffs_clear(params->pin_dir, "prog-");
-	}
-	return programs_attach(p);
+	if (r >= 0 && params->pin_dir)
+		r = pins_remove_programs(params->pin_dir);
+	return r < 0 ? r : programs_attach(p);
 }
 
 /* Tracepoints run without disabling preemption since Linux 7.0. */
@@ -415,7 +411,11 @@ static int programs_load_pinned(struct programs *p, struct programs_params param
 				params.pin_dir, (int)sizeof(found.cetd), found.cetd);
 			return r;
 		}
-		break;
+		log_warning_errno(r,
+				  "The programs pinned in %s cannot be gone on with, they are "
+				  "replaced: %m",
+				  params.pin_dir);
+		__attribute__((fallthrough));
 	case PINS_REPLACE_PROGRAMS:
 		r = programs_load_new(p, &params);
 		if (r > 0) {

@@ -12,6 +12,7 @@
 #include "util/pinned.h"
 
 #define VALUE "layout"
+#define NEW_VALUE BPFFS_NEW VALUE
 
 int pinned_get(const char *dir, const char *prefix, const char *name)
 {
@@ -93,14 +94,17 @@ int pinned_read(const char *dir, const char *name, void *ret, size_t size)
 	return bpf_map_lookup_elem(fd, &zero, ret) < 0 ? -errno : 0;
 }
 
+/* Pinned beside it and moved over it. */
 int pinned_write(const char *dir, const char *name, const void *value, size_t size)
 {
+	char path[BPFFS_PATH_SIZE], new_path[BPFFS_PATH_SIZE];
 	_cleanup_(closep) int fd = -1;
-	char path[BPFFS_PATH_SIZE];
 	__u32 zero = 0;
 	int r;
 
 	r = bpffs_path(dir, VALUE, name, path, sizeof(path));
+	if (r >= 0)
+		r = bpffs_path(dir, NEW_VALUE, name, new_path, sizeof(new_path));
 	if (r < 0)
 		return r;
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "cetd_layout", sizeof(zero), (__u32)size, 1, NULL);
@@ -108,9 +112,11 @@ int pinned_write(const char *dir, const char *name, const void *value, size_t si
 		return -errno;
 	if (bpf_map_update_elem(fd, &zero, value, BPF_ANY) < 0)
 		return -errno;
-	if (unlink(path) < 0 && errno != ENOENT)
+	if (unlink(new_path) < 0 && errno != ENOENT)
 		return -errno;
-	return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
+	if (bpf_obj_pin(fd, new_path) < 0)
+		return -errno;
+	return rename(new_path, path) < 0 ? -errno : 0;
 }
 
 /* FNV-1a, 64 bits. */

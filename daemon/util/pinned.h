@@ -25,7 +25,8 @@ int pinned_reuse_maps(const char *dir, const struct bpf_object *object);
 
 /*
  * A value that is pinned, such as one that says whose the other pins are. 0; -ENOENT: none; -EMSGSIZE: one of another
- * size; -EBADMSG: something else.
+ * size; -EBADMSG: something else. It is replaced in one step: whenever the writer ends, the old one is there or the
+ * new one.
  */
 int pinned_read(const char *dir, const char *name, void *ret, size_t size);
 int pinned_write(const char *dir, const char *name, const void *value, size_t size);

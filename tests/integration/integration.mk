@@ -2,7 +2,7 @@
 # Tests of the whole daemon, plain and sanitized; run by `make check`.
 INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh freeze.sh overrides.sh pins.sh policy.sh \
 	replay.sh signals.sh)
-CHECKS += $(INTEGRATION) tests/integration/store-crash.sh
+CHECKS += $(INTEGRATION) $(addprefix tests/integration/,pins-crash.sh store-crash.sh)
 CHECK_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,fake-machine inject kill-at)
 SANITIZED_CHECKS += $(INTEGRATION)
 SANITIZED_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,fake-machine inject)
