@@ -171,7 +171,8 @@ static sd_bus *listen_to_all(void)
 {
 	sd_bus *b;
 
-	if (sd_bus_open_system(&b) < 0 || sd_bus_attach_event(b, loop, SD_EVENT_PRIORITY_NORMAL) < 0 ||
+	if (sd_bus_open_system(&b) < 0 ||
+	    sd_bus_attach_event(b, loop, SD_EVENT_PRIORITY_NORMAL) < 0 ||
 	    sd_bus_match_signal(b, NULL, NULL, NULL, CETD_BUS_MANAGER, "ControlProtection",
 				on_faults, NULL) < 0 ||
 	    sd_bus_match_signal(b, NULL, NULL, NULL, "org.freedesktop.DBus.Properties",
@@ -290,7 +291,8 @@ static void test_throttle_state(sd_bus *client)
 		.interval_ns = second, .quiet_ns = 60 * second, .then = CETD_THEN_THROTTLE};
 	kept.generation = 2;
 	kept.buckets[0] = (struct cetd_bucket){.storm_ns = now, .over_ns = now};
-	check(throttle_state_is(client, vm, "unobservable"), "of a VM that was not judged nothing is said");
+	check(throttle_state_is(client, vm, "unobservable"),
+	      "of a VM that was not judged nothing is said");
 	ledger_update(ledger, vm, 1, &verdict);
 	check(throttle_state_is(client, vm, "idle"), "without a policy it is idle");
 	storms_set_policy(storms, vm->identity.key, &policy, true, NULL, now);
