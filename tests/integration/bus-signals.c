@@ -36,6 +36,7 @@ static unsigned int n_failed;
 static unsigned int faults_of[VMS];
 static unsigned int n_changes; /* signals that told of a VM's name and unit */
 static unsigned int n_config;
+static unsigned int n_refreshed;
 
 static void check(bool ok, const char *format, ...) _printf_(2, 3);
 static void check(bool ok, const char *format, ...)
@@ -60,6 +61,7 @@ static void on_storm(void *userdata _unused_, const struct storms_vm *vm _unused
 
 static int refresh(void *userdata _unused_)
 {
+	n_refreshed++;
 	return 0;
 }
 
@@ -301,6 +303,41 @@ static void test_throttle_state(sd_bus *client)
 	check(throttle_state_is(client, vm, "idle"), "a storm under the policy before is over");
 }
 
+/* ---- What is described is as it is now. ---- */
+
+static int on_description(sd_bus_message *m, void *userdata _unused_, sd_bus_error *error _unused_)
+{
+	snprintf(answer, sizeof(answer), "%s",
+		 sd_bus_message_is_method_error(m, NULL) ? "error" : "described");
+	return 0;
+}
+
+static void test_description_is_fresh(sd_bus *client)
+{
+	static const struct {
+		const char *path, *interface;
+	} cases[] = {
+		{CETD_BUS_PATH, CETD_BUS_MANAGER},
+		{NULL, CETD_BUS_VM},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(freep) char *path = NULL;
+
+		if (!cases[i].path &&
+		    sd_bus_path_encode(CETD_BUS_VM_PREFIX, sample_identity(5).id, &path) < 0)
+			return;
+		n_refreshed = 0;
+		answer[0] = '\0';
+		check(sd_bus_call_method_async(client, NULL, CETD_BUS_NAME, cases[i].path ?: path,
+					       cases[i].interface, "Describe", on_description, NULL,
+					       "") >= 0 &&
+			      wait_until(is_answered, NULL, USEC_PER_SEC) &&
+			      !strcmp(answer, "described") && n_refreshed,
+		      "%s.Describe tells of what is now", cases[i].interface);
+	}
+}
+
 /* ---- Dumps, in a child that is nobody. ---- */
 
 static int dump(sd_bus *b, int *ret_fd)
@@ -451,6 +488,7 @@ int main(void)
 	test_each_vm_is_told_of();
 	test_changes_are_told();
 	test_throttle_state(listener);
+	test_description_is_fresh(listener);
 	if (geteuid() == 0) {
 		test_root_passes_a_crowd(listener);
 		test_dumps_are_bounded();
