@@ -19,6 +19,7 @@ int cmd_refresh(void *userdata)
 {
 	struct cetd *c = userdata;
 
+	follow_clock(c);
 	if (c->enforcement)
 		enforcement_refresh(c->enforcement);
 	return c->events ? events_refresh(c->events) : 0;

@@ -76,6 +76,9 @@ void discovery_nudge(struct discovery *d, uint64_t key);
  * be found out is a cause. root is "/" or a directory with the same files, for tests. */
 void probe_host(const char *root, struct cetd_host *ret);
 
+/* CLOCK_REALTIME - CLOCK_MONOTONIC now: another one when the clock was set, or the host slept. */
+uint64_t probe_realtime_offset_ns(void);
+
 /* Append a cause, formatted; dropped when full or when the code is there already. */
 void host_add_cause(struct cetd_host *host, const char *code, const char *advice,
 		    const char *format, ...) __attribute__((format(printf, 4, 5)));
