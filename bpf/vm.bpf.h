@@ -45,6 +45,21 @@ static __always_inline void slot_init(struct cetd_vm *vm, __u64 key)
 	__sync_fetch_and_add(&control.vms, 1);
 }
 
+/*
+ * The daemon forgets a VM in the map first and in its entry then: if it did so just now, take back what would send this
+ * key to another VM's counters one day. The exchange keeps the entry before the look.
+ */
+static __always_inline void recent_note(__u64 key, __u32 slot)
+{
+	__u64 *entry = recent_entry(key);
+	__u32 *known;
+
+	__sync_lock_test_and_set(entry, recent_value(key) | slot);
+	known = bpf_map_lookup_elem(&slots, &key);
+	if (!known || *known != slot)
+		*(volatile __u64 *)entry = 0;
+}
+
 /* By the map; a VM that is not there yet is added if it may be. */
 static __noinline struct cetd_vm *vm_lookup(__u64 key, bool may_add)
 {
@@ -75,7 +90,7 @@ static __noinline struct cetd_vm *vm_lookup(__u64 key, bool may_add)
 		return NULL;
 	if (is_new)
 		slot_init(vm, key);
-	*(volatile __u64 *)recent_entry(key) = recent_value(key) | slot;
+	recent_note(key, slot);
 	return vm;
 }
 
