@@ -5,8 +5,8 @@
 set -eu -o pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=kernel-patches/source.sh
-. "$here/source.sh"
+# shellcheck source=kernel-patches/patches.sh
+. "$here/patches.sh"
 
 if [ $# != 2 ] || [ ! -d "$here/$1" ] || [ ! -e "$2/Kconfig" ]; then
 	sed -n '3,4s/^# //p' "$0" >&2

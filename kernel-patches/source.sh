@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Where a series' base comes from and how the series is laid on it. Sourced by check.sh and by the lab.
-# Uses the cache that the lab uses; needs tests/lib/apt.sh.
+# Where a series' base comes from. Sourced by check.sh. Uses the cache that the lab uses; needs tests/lib/apt.sh.
 
-kp_root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=kernel-patches/patches.sh
+. "$(dirname "${BASH_SOURCE[0]}")/patches.sh"
+
 kp_cache=${CETD_LAB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/cetd/lab}
 
 # shellcheck source=tests/lib/apt.sh
@@ -58,42 +59,9 @@ kp_pristine() {
 	echo "$dir"
 }
 
-# kp_patches SERIES: the patches, in order; the cover letter is not one.
-kp_patches() {
-	find "$kp_root/$1" -maxdepth 1 -name '[0-9]*.patch' ! -name '0000-*' 2>/dev/null | sort
-}
-
-# kp_files PATCH...: the files that the patches touch.
-kp_files() {
-	awk '/^diff --git a\// { sub(/^b\//, "", $NF); print $NF }' "$@" | sort -u
-}
-
 # kp_tree PRISTINE DIR: a working copy that shares unchanged files with PRISTINE by hard links.
-# Nothing may write to a file of DIR in place; patch(1) and kp_own do not.
+# Nothing may write to a file of DIR in place; patch(1) and kp_sync do not.
 kp_tree() {
 	rm -rf "$2" && mkdir -p "$(dirname "$2")" &&
 		{ cp -al "$1" "$2" 2>/dev/null || { rm -rf "$2" && cp -a "$1" "$2"; }; }
-}
-
-# kp_adapt DIR: the sed script that fits a patch to the tree in DIR. Point releases of 6.12 before 6.12.117 keep CR0 and
-# CR4 in x86.c and have other names for governed features; that is all that the series has to know of them.
-kp_adapt() {
-	[ -e "$1/arch/x86/kvm/regs.c" ] ||
-		printf '%s\n' 's,arch/x86/kvm/regs\.c,arch/x86/kvm/x86.c,g' 's, regs\.o mtrr\.o, mtrr.o,'
-	grep -qs guest_cpu_cap_has "$1/arch/x86/kvm/cpuid.h" ||
-		printf '%s\n' 's/guest_cpu_cap_has/guest_can_use/g' \
-			's/guest_cpu_cap_\(check_and_set\|set\)/kvm_governed_feature_\1/g'
-}
-
-# kp_apply DIR PATCH: lay one patch on DIR, with neither fuzz nor rejects.
-kp_apply() {
-	sed "$(kp_adapt "$1")" "$2" | patch -d "$1" -p1 -N -F0 -s --no-backup-if-mismatch -r -
-}
-
-# kp_digest DIR SERIES: one digest of every file that SERIES touches, as it stands in DIR.
-kp_digest() {
-	local list
-	mapfile -t list < <(kp_patches "$2")
-	[ ${#list[@]} -gt 0 ] || return 1
-	kp_files "${list[@]}" | (cd "$1" && xargs -d '\n' sha256sum) 2>/dev/null | sha256sum | cut -c1-64
 }

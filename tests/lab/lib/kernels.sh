@@ -6,8 +6,8 @@
 kernel_make_vars=(ARCH=x86 KBUILD_BUILD_USER=cetd KBUILD_BUILD_HOST=lab)
 series_root=${LAB_SERIES:-$lab_root/../../kernel-patches}
 
-# shellcheck source=kernel-patches/source.sh
-. "$lab_root/../../kernel-patches/source.sh"
+# shellcheck source=kernel-patches/patches.sh
+. "$lab_root/../../kernel-patches/patches.sh"
 
 # kernel_conf NAME: read its description into k_*.
 kernel_conf() {
@@ -112,11 +112,21 @@ kernel_touched() {
 	[ $# = 0 ] || sed -nE 's,^(---|\+\+\+) [ab]/([^	]*).*,\2,p' "$@" | sort -u
 }
 
+# kernel_stage DIR FILE...: these files of the package's source in DIR, and what the series makes of them.
+kernel_stage() {
+	local patch
+	kp_stage "$pristine_dir" "$@" || die "kernel $k_name: no copies in $1"
+	while read -r patch; do
+		lab_logged "patch-$k_name" kp_apply "$1" "$patch" "$pristine_dir" ||
+			die "kernel $k_name: ${patch##*/} does not apply"
+	done < <(kernel_patches)
+}
+
 # kernel_tree: a source tree with the series applied, in which only files whose content differs from last
 # time are written, so that objects stay valid. One tree and one set of objects serves all kernels of a source
 # package: going from one to the other rebuilds what differs. Sets tree_dir.
 kernel_tree() {
-	local stage patches file
+	local stage patches files
 	tree_dir=$lab_cache/tree/${pristine_dir##*/}
 	if [ ! -e "$tree_dir/.ready" ]; then
 		say "kernel $k_name: source tree"
@@ -124,30 +134,15 @@ kernel_tree() {
 		cp -al "$pristine_dir" "$tree_dir" && touch "$tree_dir/.ready" "$tree_dir/.touched"
 	fi
 	mapfile -t patches < <(kernel_patches)
-	stage=$(mktemp -d "$lab_cache/tree/.stage.XXXXXX")
-	{
+	mapfile -t files < <({
 		cat "$tree_dir/.touched"
 		kernel_touched "${patches[@]}"
-	} | sort -u >"$stage.list"
-	while read -r file; do
-		[ ! -e "$pristine_dir/$file" ] || (cd "$pristine_dir" && cp --parents "$file" "$stage/")
-	done <"$stage.list"
-	for file in "${patches[@]}"; do
-		sed "$(kp_adapt "$pristine_dir")" "$file" >"$stage.patch"
-		lab_logged "patch-$k_name" patch -d "$stage" -p1 --no-backup-if-mismatch -F0 -i "$stage.patch" ||
-			die "kernel $k_name: ${file##*/} does not apply"
-	done
-	while read -r file; do
-		if [ ! -e "$stage/$file" ]; then
-			rm -f "$tree_dir/$file"
-		elif ! cmp -s "$stage/$file" "$tree_dir/$file"; then
-			mkdir -p "$(dirname "$tree_dir/$file")"
-			cp --remove-destination "$stage/$file" "$tree_dir/$file"
-			touch "$tree_dir/$file"
-		fi
-	done <"$stage.list"
+	} | sort -u)
+	stage=$(mktemp -d "$lab_cache/tree/.stage.XXXXXX")
+	kernel_stage "$stage" "${files[@]}"
+	kp_sync "$stage" "$tree_dir" "${files[@]}"
 	kernel_touched "${patches[@]}" >"$tree_dir/.touched"
-	rm -rf "$stage" "$stage.list" "$stage.patch"
+	rm -rf "$stage"
 }
 
 # kernel_progress: until killed, tell each minute how far the build of $k_name is.

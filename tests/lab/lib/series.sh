@@ -38,7 +38,7 @@ series_build() {
 	tmp=$(mktemp -d "$lab_cache/tree/.series.XXXXXX") || return 1
 	cp -al "$pristine_dir" "$tmp/tree" || return 1
 	for patch in $(kernel_patches); do
-		lab_logged "$log" patch -d "$tmp/tree" -p1 --no-backup-if-mismatch -F0 -i "$patch" || return 1
+		lab_logged "$log" kp_apply "$tmp/tree" "$patch" || return 1
 	done
 	mkdir -p "$tmp/objects" "$tmp/out"
 	for name in $(series_sources); do targets+=("$tmp/objects/$name"); done
