@@ -369,12 +369,13 @@ static void log_state(const struct vm *vm, const struct cetd_policy_state *s)
 		 did[CETD_ACTION_SUPPRESS], s->delayed_ns / NSEC_PER_MSEC, storms);
 }
 
-void enforcement_forget(struct enforcement *e, const struct vm *vm)
+/* Its last storms, and what was done about its faults. */
+static void tell_last(struct enforcement *e, const struct vm *vm)
 {
 	const struct storms_vm *storms;
 	uint64_t key = vm->identity.key;
 
-	if (!e->enforcer || !storms_find(e->storms, key))
+	if (!storms_find(e->storms, key))
 		return;
 	e->enforcer->ops->drain(e->enforcer);
 	read_vm(e, key);
@@ -382,6 +383,16 @@ void enforcement_forget(struct enforcement *e, const struct vm *vm)
 	if (storms && storms->has_state)
 		log_state(vm, &storms->state);
 	storms_remove(e->storms, key, STORM_END_VM, clock_ns(CLOCK_MONOTONIC));
+}
+
+/* Also what storms know nothing of, lest it fills the kernel's maps. */
+void enforcement_forget(struct enforcement *e, const struct vm *vm)
+{
+	uint64_t key = vm->identity.key;
+
+	if (!e->enforcer || (key & CETD_KEY_TGID && e->enforcer->ops->needs_vm_id))
+		return;
+	tell_last(e, vm);
 	e->enforcer->ops->apply(e->enforcer, key, NULL);
 }
 
