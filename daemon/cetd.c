@@ -115,6 +115,7 @@ static void on_settled(void *userdata)
 {
 	struct cetd *c = userdata;
 
+	follow_clock(c);
 	if (c->enforcement)
 		enforcement_refresh(c->enforcement);
 	if (c->bus)
@@ -148,15 +149,42 @@ static void on_storm(void *userdata, const struct storms_vm *of, const struct st
 	alarm_act(c->acts, vm, rule, storm);
 }
 
-/* The host is told of once more, with this fact. */
+/* Once more, as something about it is another. */
+static void tell_of_host(struct cetd *c, const struct cetd_host *host)
+{
+	const struct cetd_message message = {CETD_MESSAGE_HOST, sizeof(*host), c->model->now_ns,
+					     host};
+
+	on_message(c, &message);
+}
+
 static void on_enforcement_fact(void *userdata, enum cetd_coverage state, const char *reason)
 {
 	struct cetd *c = userdata;
 	struct cetd_host host = c->model->host;
-	struct cetd_message message = {CETD_MESSAGE_HOST, sizeof(host), c->model->now_ns, &host};
 
 	host_set_fact(&host, CETD_FACT_ENFORCEMENT, state, "%s", reason);
-	on_message(c, &message);
+	tell_of_host(c, &host);
+}
+
+/* The two clocks are read one after the other: what is less says nothing. */
+#define CLOCK_SET_NS (500 * (int64_t)NSEC_PER_MSEC)
+
+void follow_clock(struct cetd *c)
+{
+	struct cetd_host host;
+	int64_t by_ns;
+
+	/* A recording has a clock of its own. */
+	if (!c->events || !c->model->has_host)
+		return;
+	by_ns = (int64_t)(probe_realtime_offset_ns() - c->model->host.realtime_offset_ns);
+	if (by_ns > -CLOCK_SET_NS && by_ns < CLOCK_SET_NS)
+		return;
+	log_notice("The clock was set by %.3f s, or the host slept", (double)by_ns / NSEC_PER_SEC);
+	host = c->model->host;
+	host.realtime_offset_ns += (uint64_t)by_ns;
+	tell_of_host(c, &host);
 }
 
 static int before_vm_remove(void *userdata, uint64_t key)
@@ -225,19 +253,15 @@ static enum cetd_exit load_settings(struct cetd *c)
 		log_error_errno(r, "Failed to set up the configuration: %m");
 		return CETD_EXIT_FAILURE;
 	}
-	c->config_path = c->options.config ?: SETTINGS_FILE;
-	r = settings_read(c->config_path, &c->settings, &message);
-	if (r == -ENOENT && !c->options.config) {
-		c->config_path = NULL;
-		r = 0;
-	}
+	r = settings_load(c->options.config, SETTINGS_FILE, &c->settings, &c->config_path,
+			  &message);
 	if (r >= 0)
 		r = governor_read(c->settings.policy_dir, &c->rules, &message);
 	if (r < 0) {
 		if (message)
 			log_error("%s", message);
 		else
-			log_error_errno(r, "%s: %m", c->config_path ?: c->settings.policy_dir);
+			log_error_errno(r, "%s: %m", c->options.config ?: c->settings.policy_dir);
 		return CETD_EXIT_CONFIG;
 	}
 	c->ctx.config_file = c->config_path;

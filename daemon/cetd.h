@@ -49,5 +49,8 @@ int cmd_get_policy_state(void *userdata, uint64_t key, struct cetd_policy_state 
 
 void apply_log_level(const struct cetd *c);
 
+/* Times are shown by the clock as it is now, whatever it was when something happened. Cheap. */
+void follow_clock(struct cetd *c);
+
 /* The exporter as the settings want it, NULL where they want none. Logging. */
 int start_http(struct cetd *c, const struct settings *s, int inherited_fd, struct http **ret);

@@ -126,6 +126,17 @@ static int on_lease(sd_event_source *s, uint64_t usec _unused_, void *userdata)
 	return r < 0 ? r : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
+/* As long as is wanted now, from now on; the first time is at once. */
+static int begin_lease(struct enforcement *e)
+{
+	e->lease = sd_event_source_disable_unref(e->lease);
+	if (!e->params.lease_sec) {
+		e->enforcer->ops->set_lease(e->enforcer, 0);
+		return 0;
+	}
+	return sd_event_add_time_relative(e->event, &e->lease, CLOCK_MONOTONIC, 0, 0, on_lease, e);
+}
+
 static int start_lease(struct enforcement *e)
 {
 	e->enforcer->ops->get_control(e->enforcer, &e->control);
@@ -133,11 +144,25 @@ static int start_lease(struct enforcement *e)
 		log_notice("%llu #CP were delivered without a policy, as no cetd had renewed the "
 			   "lease",
 			   e->control.lapsed);
-	if (!e->params.lease_sec) {
-		e->enforcer->ops->set_lease(e->enforcer, 0);
-		return 0;
-	}
-	return sd_event_add_time_relative(e->event, &e->lease, CLOCK_MONOTONIC, 0, 0, on_lease, e);
+	return begin_lease(e);
+}
+
+void enforcement_set_lease(struct enforcement *e, uint32_t sec)
+{
+	int r;
+
+	if (e->params.lease_sec == sec)
+		return;
+	e->params.lease_sec = sec;
+	if (!e->enforcer)
+		return;
+	r = begin_lease(e);
+	if (r < 0)
+		log_error_errno(r, "Failed to set the time of the lease: %m");
+	else if (sec)
+		log_info("Policies end %u s after the last cetd from now on", sec);
+	else
+		log_info("Policies outlive cetd without end from now on");
 }
 
 /* What an earlier daemon put in force, and the storms that it told of; who the VMs are will show. */
@@ -325,6 +350,8 @@ void enforcement_apply(struct enforcement *e, const struct vm *vm,
 	if (r == -EOPNOTSUPP)
 		log_debug("VM %s has no vCPU with CET: its policy has nothing to do",
 			  vm->identity.id);
+	else if (r == -ENOENT)
+		log_debug("VM %s has ended: its policy has nothing to do", vm->identity.id);
 	else if (r < 0)
 		log_error_errno(r, "Failed to put the policy of VM %s in force: %m",
 				vm->identity.id);

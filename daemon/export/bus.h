@@ -75,6 +75,8 @@ void bus_event(struct bus *b, const struct vm *vm, const struct cetd_event *e);
 /* A storm of the VM began or ended, by this rule. */
 void bus_storm(struct bus *b, const struct vm *vm, const char *rule, const struct storm *storm);
 void bus_host_changed(struct bus *b);
+/* The context's file or address is another one. */
+void bus_config_changed(struct bus *b);
 
 /* After another policy holds for a VM, and what can be done about it is done. */
 void bus_policy_applied(struct bus *b, const struct vm *vm);

@@ -277,15 +277,21 @@ void probe_judge(const struct hostfacts *facts, struct cetd_host *host)
 	explain_blindness(facts, host);
 }
 
-void probe_host(const char *root, struct cetd_host *ret)
+uint64_t probe_realtime_offset_ns(void)
 {
 	struct timespec realtime, monotonic;
+
+	clock_gettime(CLOCK_REALTIME, &realtime);
+	clock_gettime(CLOCK_MONOTONIC, &monotonic);
+	return (uint64_t)(realtime.tv_sec - monotonic.tv_sec) * NSEC_PER_SEC +
+	       (uint64_t)(realtime.tv_nsec - monotonic.tv_nsec);
+}
+
+void probe_host(const char *root, struct cetd_host *ret)
+{
 	struct hostfacts facts;
 
 	hostfacts_read(root, &facts);
 	probe_judge(&facts, ret);
-	clock_gettime(CLOCK_REALTIME, &realtime);
-	clock_gettime(CLOCK_MONOTONIC, &monotonic);
-	ret->realtime_offset_ns = (uint64_t)(realtime.tv_sec - monotonic.tv_sec) * NSEC_PER_SEC +
-				  (uint64_t)(realtime.tv_nsec - monotonic.tv_nsec);
+	ret->realtime_offset_ns = probe_realtime_offset_ns();
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * polkit-agent PID grant|hold: polkit's questions about a process come here. Prints `ready`, then a line a question,
- * `begin ACTION: MESSAGE`, and `cancel` where one is withdrawn. Run as root, which may answer for anybody.
+ * `begin ACTION: MESSAGE`, and `cancel` where one is withdrawn. Run as root: the agent is the process's user, as a
+ * desktop's is, and the answer is root's, as polkit's own setuid helper gives it. polkit 122 files an agent under who
+ * registered it and polkit 126 under whom it is for; so these two have to be one.
  */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <systemd/sd-bus.h>
@@ -21,6 +24,8 @@
 
 struct agent {
 	bool is_granting;
+	uid_t uid;
+	sd_bus *helper;		  /* root's */
 	sd_bus_message *question; /* answered when it is over */
 };
 
@@ -52,8 +57,8 @@ static int begin(sd_bus_message *m, void *userdata, sd_bus_error *error _unused_
 	a->question = sd_bus_message_ref(m);
 	if (a->is_granting)
 		r = sd_bus_call_method_async(
-			sd_bus_message_get_bus(m), NULL, AUTHORITY, "AuthenticationAgentResponse2",
-			on_granted, a, "us(sa{sv})", 0, cookie, "unix-user", 1, "uid", "u", 0);
+			a->helper, NULL, AUTHORITY, "AuthenticationAgentResponse2", on_granted, a,
+			"us(sa{sv})", (uint32_t)a->uid, cookie, "unix-user", 1, "uid", "u", 0);
 	return r < 0 ? r : 1;
 }
 
@@ -99,6 +104,33 @@ static uint64_t start_time(const char *pid)
 	return time;
 }
 
+static int user_of(const char *pid, uid_t *ret)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%s", pid);
+	if (stat(path, &st) < 0)
+		return -errno;
+	*ret = st.st_uid;
+	return 0;
+}
+
+/* The connection of the helper, and from then on this is the process's user. */
+static int become_agent(struct agent *a, const char *pid, sd_event *loop)
+{
+	int r;
+
+	r = user_of(pid, &a->uid);
+	if (r >= 0)
+		r = sd_bus_open_system(&a->helper);
+	if (r >= 0)
+		r = sd_bus_attach_event(a->helper, loop, 0);
+	if (r >= 0 && seteuid(a->uid) < 0)
+		r = -errno;
+	return r;
+}
+
 int main(int argc, char *argv[])
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -114,6 +146,8 @@ int main(int argc, char *argv[])
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	a.is_granting = !strcmp(argv[2], "grant");
 	r = sd_event_default(&loop);
+	if (r >= 0)
+		r = become_agent(&a, argv[1], loop);
 	if (r >= 0)
 		r = sd_bus_open_system(&bus);
 	if (r >= 0)
@@ -134,6 +168,7 @@ int main(int argc, char *argv[])
 	puts("ready");
 	r = sd_event_loop(loop);
 	sd_bus_flush_close_unref(bus);
+	sd_bus_flush_close_unref(a.helper);
 	sd_event_unref(loop);
 	return r < 0;
 }

@@ -186,7 +186,7 @@ for m in "${methods[@]}"; do
 	echo >"$work/go"
 	check "$name: whoever gives the password may" wait_for 10 caller_is_done
 	wait "$caller_pid" 2>/dev/null
-	if is_refused "$(cat "$work/caller.log")"; then not_ok "$name: granted: $(cat "$work/caller.log")"; fi
+	if is_refused "$(cat "$work/caller.log")"; then not_ok "$name: granted: $(cat "$work"/{caller,agent}.log)"; fi
 	match "$name: the person is told what it is about" "$question" "$(cat "$work/agent.log")"
 	stop "$agent_pid"
 
