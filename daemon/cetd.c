@@ -17,6 +17,7 @@
 #include "privileges.h"
 #include "release.h"
 #include "source/recording.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "watchdog.h"
 
@@ -399,7 +400,7 @@ static enum cetd_exit start(struct cetd *c)
 	code = load_settings(c);
 	if (code != CETD_EXIT_OK || c->options.check_config)
 		return code;
-	c->ctx.start_usec = now_realtime_usec();
+	c->ctx.start_usec = clock_usec(CLOCK_REALTIME);
 	if (make_loop(c) < 0)
 		return CETD_EXIT_FAILURE;
 	r = model_new(c->settings.max_vms, &c->model);

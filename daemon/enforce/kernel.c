@@ -69,8 +69,9 @@ static int kernel_apply(struct enforcer *e, uint64_t key, const struct cetd_poli
 	struct kernel *k = kernel_of(e);
 	int r = policy ? kernel_set(k, key, policy) : kernel_drop(k, key);
 
-	if (r >= 0)
-		r = kernel_update(k, key);
+	if (r < 0)
+		return r == -ENOENT && !policy ? 0 : r;
+	r = kernel_update(k, key);
 	if (r != -ENOENT)
 		return r;
 	/* It has ended: nobody would drop what was just kept for it. */

@@ -9,6 +9,7 @@
 #include "cetd/ratelimit.h"
 #include "export/bus-policy.h"
 #include "policy/print.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* A definition of what the header declares; most arguments go unused. */
@@ -180,17 +181,13 @@ GETTER(bus_policy_get_throttle_state)
 	const struct vm *vm = userdata;
 	const struct storms_vm *storms = storms_find(b->ctx->storms, vm->identity.key);
 	struct cetd_policy_state state;
-	struct timespec now;
 
 	if (!verdict_of(b, vm) || !model_shows(b->model, CETD_FACT_ENFORCEMENT))
 		return sd_bus_message_append(reply, "s", "unobservable");
 	if (!storms || !get_state(b, vm, &state))
 		return sd_bus_message_append(reply, "s", "idle");
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	return sd_bus_message_append(
-		reply, "s",
-		throttle_state(&state, &storms->policy,
-			       (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec));
+		reply, "s", throttle_state(&state, &storms->policy, clock_ns(CLOCK_MONOTONIC)));
 }
 
 GETTER(bus_policy_get_throttled)

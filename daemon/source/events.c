@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -20,6 +19,7 @@
 #include "source/procfs.h"
 #include "source/programs.h"
 #include "source/source.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define RING_INTERVAL_USEC (100 * USEC_PER_MSEC)
@@ -49,18 +49,12 @@ struct events {
 	int error;	       /* of the sink, met in a callback of libbpf's */
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 static int events_send(struct events *e, uint32_t type, const void *payload, uint32_t size)
 {
-	const struct cetd_message m = {
-		.type = type, .size = size, .time_ns = now_ns(), .payload = payload};
+	const struct cetd_message m = {.type = type,
+				       .size = size,
+				       .time_ns = clock_ns(CLOCK_MONOTONIC),
+				       .payload = payload};
 
 	e->has_news = type != CETD_MESSAGE_SETTLED;
 	return e->sink.send(e->sink.userdata, &m);

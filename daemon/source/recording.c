@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <zlib.h>
 
 #include "source/recording.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/utf8.h"
 
@@ -89,7 +89,6 @@ int recorder_new(const char *path, const char *note, struct recorder **ret)
 		.stream_version = CETD_STREAM_VERSION,
 		.note_length = (__u32)strlen(note),
 	};
-	struct timespec ts;
 	int error;
 
 	if (!r || !(r->path = strdup(path)))
@@ -113,8 +112,7 @@ int recorder_new(const char *path, const char *note, struct recorder **ret)
 		return log_error_errno(errno, "Failed to open the recording %s: %m", path);
 	take_fd(&fd);
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	h.created_realtime_ns = (__u64)ts.tv_sec * NSEC_PER_SEC + (__u64)ts.tv_nsec;
+	h.created_realtime_ns = clock_ns(CLOCK_REALTIME);
 	error = write_summed(r->file, &h, sizeof(h), note, h.note_length);
 	if (error < 0)
 		return log_error_errno(error, "Failed to write to the recording %s: %m", path);
