@@ -32,9 +32,14 @@ static int on_message(void *userdata, const struct cetd_message *message)
 			recorder_flush(c->recorder);
 	}
 	r = model_apply(c->model, message);
-	if (r == -EBADMSG)
-		return log_error_errno(r, "Message of type %u and %u bytes is not valid",
-				       message->type, message->size);
+	if (r == -EBADMSG) {
+		log_full(c->has_odd_message ? LOG_DEBUG : LOG_ERR, r,
+			 "Message of type %u and %u bytes is not valid", message->type,
+			 message->size);
+		c->has_odd_message = true;
+		/* Of a kernel that tells more than is known here, what is known goes on. */
+		return c->options.replay ? r : 0;
+	}
 	if (r < 0)
 		return log_error_errno(r, "Failed to take up an event: %m");
 	return 0;
