@@ -382,6 +382,8 @@ static enum cetd_exit start_live(struct cetd *c)
 	/* Counters that were pinned are shown before anybody can ask for them. */
 	if (r >= 0)
 		r = events_refresh(c->events);
+	if (r >= 0 && c->bus)
+		bus_take_as_told(c->bus);
 	if (r >= 0)
 		r = discovery_new(c->event, &discovery, &sink, &c->discovery);
 	return r < 0 ? CETD_EXIT_FAILURE : CETD_EXIT_OK;
