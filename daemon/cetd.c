@@ -32,9 +32,14 @@ static int on_message(void *userdata, const struct cetd_message *message)
 			recorder_flush(c->recorder);
 	}
 	r = model_apply(c->model, message);
-	if (r == -EBADMSG)
-		return log_error_errno(r, "Message of type %u and %u bytes is not valid",
-				       message->type, message->size);
+	if (r == -EBADMSG) {
+		log_full(c->has_odd_message ? LOG_DEBUG : LOG_ERR, r,
+			 "Message of type %u and %u bytes is not valid", message->type,
+			 message->size);
+		c->has_odd_message = true;
+		/* Of a kernel that tells more than is known here, what is known goes on. */
+		return c->options.replay ? r : 0;
+	}
 	if (r < 0)
 		return log_error_errno(r, "Failed to take up an event: %m");
 	return 0;
@@ -377,6 +382,8 @@ static enum cetd_exit start_live(struct cetd *c)
 	/* Counters that were pinned are shown before anybody can ask for them. */
 	if (r >= 0)
 		r = events_refresh(c->events);
+	if (r >= 0 && c->bus)
+		bus_take_as_told(c->bus);
 	if (r >= 0)
 		r = discovery_new(c->event, &discovery, &sink, &c->discovery);
 	return r < 0 ? CETD_EXIT_FAILURE : CETD_EXIT_OK;

@@ -32,6 +32,7 @@ struct cetd {
 	struct replay *replay;
 	struct bus *bus;
 	struct http *http;
+	bool has_odd_message; /* one came that is not valid: said once */
 };
 
 /* struct bus_commands; userdata is the struct cetd. */

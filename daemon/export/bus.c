@@ -239,6 +239,16 @@ void bus_storm(struct bus *b, const struct vm *vm, const char *rule, const struc
 		log_debug_errno(r, "Failed to tell of a storm of %s: %m", id);
 }
 
+void bus_take_as_told(struct bus *b)
+{
+	for (struct bus_vm *state = b->vms; state; state = state->hh.next) {
+		const struct vm *vm = model_find_key(b->model, state->key);
+
+		if (vm)
+			state->signalled = vm->kernel.counters;
+	}
+}
+
 void bus_host_changed(struct bus *b)
 {
 	sd_bus_emit_properties_changed(b->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "Family",

@@ -34,6 +34,7 @@ static unsigned int n_failed;
 
 /* What was heard. */
 static unsigned int faults_of[VMS];
+static unsigned int n_faults;
 static unsigned int n_changes; /* signals that told of a VM's name and unit */
 static unsigned int n_config;
 static unsigned int n_refreshed;
@@ -119,9 +120,10 @@ static int start(void)
 	return 0;
 }
 
-/* Every VM has faulted once more. */
+/* Every VM has faulted so often by now. */
 static void fault(unsigned int times)
 {
+	n_faults = times;
 	for (unsigned int i = 0; i < VMS; i++) {
 		struct cetd_counters_message c = {.key = sample_identity(i).key};
 
@@ -229,6 +231,30 @@ static void test_each_vm_is_told_of(void)
 {
 	check(wait_until(all_told, fault, 20 * USEC_PER_SEC),
 	      "of %d VMs that fault all the time, each has its turn", VMS);
+}
+
+static bool all_faults_told(void)
+{
+	for (unsigned int i = 0; i < VMS; i++)
+		if (faults_of[i] < n_faults)
+			return false;
+	return true;
+}
+
+/* As after a restart with pinned counters. */
+static void test_old_faults_are_no_news(void)
+{
+	bool is_one_each = true;
+
+	check(wait_until(all_faults_told, NULL, 20 * USEC_PER_SEC), "each fault is told of");
+	fault(1000000);
+	bus_take_as_told(bus);
+	memset(faults_of, 0, sizeof(faults_of));
+	fault(1000001);
+	wait_until(all_told, NULL, 20 * USEC_PER_SEC);
+	for (unsigned int i = 0; i < VMS; i++)
+		is_one_each &= faults_of[i] == 1;
+	check(is_one_each, "faults that an earlier daemon told of are not told again");
 }
 
 static void test_changes_are_told(void)
@@ -494,6 +520,7 @@ int main(void)
 		return 1;
 	}
 	test_each_vm_is_told_of();
+	test_old_faults_are_no_news();
 	test_changes_are_told();
 	test_throttle_state(listener);
 	test_description_is_fresh(listener);
