@@ -2,7 +2,7 @@
 /* Accesses to CET's registers: its MSRs, IA32_XSS as far as it concerns CET, CR4.CET. */
 #pragma once
 
-#include "vm.bpf.h"
+#include "sample.bpf.h"
 
 #define MSR_CET_FIRST 0x6a0
 #define MSR_CET_LAST 0x6a8

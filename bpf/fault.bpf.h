@@ -2,7 +2,7 @@
 /* #CP: counters, the last faults of a VM, its most frequent faulting addresses. */
 #pragma once
 
-#include "vm.bpf.h"
+#include "sample.bpf.h"
 
 #define CP_CODE_MASK \
 	0x7fff /* error code bits 14:0; bit 15 is ENCL (SDM vol. 1, "Control-protection exception") */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Finding a VM's counters, and telling the daemon of what was counted. */
+/* Finding a VM's counters, and counting. */
 #pragma once
 
 #include "maps.bpf.h"
@@ -45,6 +45,21 @@ static __always_inline void slot_init(struct cetd_vm *vm, __u64 key)
 	__sync_fetch_and_add(&control.vms, 1);
 }
 
+/*
+ * The daemon forgets a VM in the map first and in its entry then: if it did so just now, take back what would send this
+ * key to another VM's counters one day. The exchange keeps the entry before the look.
+ */
+static __always_inline void recent_note(__u64 key, __u32 slot)
+{
+	__u64 *entry = recent_entry(key);
+	__u32 *known;
+
+	__sync_lock_test_and_set(entry, recent_value(key) | slot);
+	known = bpf_map_lookup_elem(&slots, &key);
+	if (!known || *known != slot)
+		*(volatile __u64 *)entry = 0;
+}
+
 /* By the map; a VM that is not there yet is added if it may be. */
 static __noinline struct cetd_vm *vm_lookup(__u64 key, bool may_add)
 {
@@ -75,7 +90,7 @@ static __noinline struct cetd_vm *vm_lookup(__u64 key, bool may_add)
 		return NULL;
 	if (is_new)
 		slot_init(vm, key);
-	*(volatile __u64 *)recent_entry(key) = recent_value(key) | slot;
+	recent_note(key, slot);
 	return vm;
 }
 
@@ -180,67 +195,4 @@ static __always_inline void count_at(__u64 *counters, __u64 i, __u64 n)
 	asm volatile("" : "+r"(i));
 	if (i < n)
 		__sync_fetch_and_add(counters + i, 1);
-}
-
-enum sampling {
-	SAMPLE_NONE,
-	SAMPLE_QUIET,
-	SAMPLE_WAKE,
-};
-
-/*
- * Is a sample of this event wanted? The first event after a quiet time always sends one: it is what wakes
- * the daemon. A budget is per VM and round; two CPUs that start a round at once may both send a first sample.
- */
-static __always_inline enum sampling sample_wanted(struct cetd_vm *vm, enum cetd_event_type type)
-{
-	__u32 round;
-
-	if (*(volatile __u32 *)&control.armed && __sync_lock_test_and_set(&control.armed, 0))
-		return SAMPLE_WAKE;
-	if (!(*(volatile __u32 *)&control.sample_mask & 1U << type))
-		return SAMPLE_NONE;
-
-	round = *(volatile __u32 *)&control.round;
-	if (vm->sample_round != round) {
-		vm->sample_round = round;
-		vm->sample_count = 0;
-	}
-	if (__sync_fetch_and_add(&vm->sample_count, 1) < sample_budget)
-		return SAMPLE_QUIET;
-	count(&vm->counters.samples_dropped);
-	lost(CETD_LOST_SAMPLE_BUDGET);
-	return SAMPLE_NONE;
-}
-
-static __noinline int sample_send(struct cetd_vm *vm, const struct cetd_event *event,
-				  enum sampling how)
-{
-	struct cetd_event *e;
-
-	if (!vm || !event)
-		return 0;
-	e = bpf_ringbuf_reserve(&samples, sizeof(*e), 0);
-	if (!e) {
-		count(&vm->counters.samples_dropped);
-		lost(CETD_LOST_RING_FULL);
-		if (how == SAMPLE_WAKE)
-			*(volatile __u32 *)&control.armed = 1;
-		return 0;
-	}
-	*e = *event;
-	bpf_ringbuf_submit(e, how == SAMPLE_WAKE ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
-	return 0;
-}
-
-/* The parts that all events have; the caller adds its own and sends it. */
-static __always_inline void event_init(struct cetd_event *e, __u64 key, enum cetd_event_type type)
-{
-	__builtin_memset(e, 0, sizeof(*e));
-	e->time_ns = bpf_ktime_get_ns();
-	e->key = key;
-	e->tid = bpf_get_current_pid_tgid();
-	e->vcpu = CETD_VCPU_UNKNOWN;
-	e->cpl = CETD_CPL_UNKNOWN;
-	e->type = type;
 }

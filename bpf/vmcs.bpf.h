@@ -2,7 +2,7 @@
 /* VMCS loads: the host's own affair and frequent, so they are counted without waking the daemon. */
 #pragma once
 
-#include "vm.bpf.h"
+#include "sample.bpf.h"
 
 static __always_inline void vmcs_load_count(const struct subject *s, __u32 vcpu, int cpu,
 					    int prev_cpu, bool is_nested)

@@ -17,6 +17,7 @@
 #include "privileges.h"
 #include "release.h"
 #include "source/recording.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "watchdog.h"
 
@@ -31,9 +32,14 @@ static int on_message(void *userdata, const struct cetd_message *message)
 			recorder_flush(c->recorder);
 	}
 	r = model_apply(c->model, message);
-	if (r == -EBADMSG)
-		return log_error_errno(r, "Message of type %u and %u bytes is not valid",
-				       message->type, message->size);
+	if (r == -EBADMSG) {
+		log_full(c->has_odd_message ? LOG_DEBUG : LOG_ERR, r,
+			 "Message of type %u and %u bytes is not valid", message->type,
+			 message->size);
+		c->has_odd_message = true;
+		/* Of a kernel that tells more than is known here, what is known goes on. */
+		return c->options.replay ? r : 0;
+	}
 	if (r < 0)
 		return log_error_errno(r, "Failed to take up an event: %m");
 	return 0;
@@ -115,6 +121,7 @@ static void on_settled(void *userdata)
 {
 	struct cetd *c = userdata;
 
+	follow_clock(c);
 	if (c->enforcement)
 		enforcement_refresh(c->enforcement);
 	if (c->bus)
@@ -148,15 +155,42 @@ static void on_storm(void *userdata, const struct storms_vm *of, const struct st
 	alarm_act(c->acts, vm, rule, storm);
 }
 
-/* The host is told of once more, with this fact. */
+/* Once more, as something about it is another. */
+static void tell_of_host(struct cetd *c, const struct cetd_host *host)
+{
+	const struct cetd_message message = {CETD_MESSAGE_HOST, sizeof(*host), c->model->now_ns,
+					     host};
+
+	on_message(c, &message);
+}
+
 static void on_enforcement_fact(void *userdata, enum cetd_coverage state, const char *reason)
 {
 	struct cetd *c = userdata;
 	struct cetd_host host = c->model->host;
-	struct cetd_message message = {CETD_MESSAGE_HOST, sizeof(host), c->model->now_ns, &host};
 
 	host_set_fact(&host, CETD_FACT_ENFORCEMENT, state, "%s", reason);
-	on_message(c, &message);
+	tell_of_host(c, &host);
+}
+
+/* The two clocks are read one after the other: what is less says nothing. */
+#define CLOCK_SET_NS (500 * (int64_t)NSEC_PER_MSEC)
+
+void follow_clock(struct cetd *c)
+{
+	struct cetd_host host;
+	int64_t by_ns;
+
+	/* A recording has a clock of its own. */
+	if (!c->events || !c->model->has_host)
+		return;
+	by_ns = (int64_t)(probe_realtime_offset_ns() - c->model->host.realtime_offset_ns);
+	if (by_ns > -CLOCK_SET_NS && by_ns < CLOCK_SET_NS)
+		return;
+	log_notice("The clock was set by %.3f s, or the host slept", (double)by_ns / NSEC_PER_SEC);
+	host = c->model->host;
+	host.realtime_offset_ns += (uint64_t)by_ns;
+	tell_of_host(c, &host);
 }
 
 static int before_vm_remove(void *userdata, uint64_t key)
@@ -225,19 +259,15 @@ static enum cetd_exit load_settings(struct cetd *c)
 		log_error_errno(r, "Failed to set up the configuration: %m");
 		return CETD_EXIT_FAILURE;
 	}
-	c->config_path = c->options.config ?: SETTINGS_FILE;
-	r = settings_read(c->config_path, &c->settings, &message);
-	if (r == -ENOENT && !c->options.config) {
-		c->config_path = NULL;
-		r = 0;
-	}
+	r = settings_load(c->options.config, SETTINGS_FILE, &c->settings, &c->config_path,
+			  &message);
 	if (r >= 0)
 		r = governor_read(c->settings.policy_dir, &c->rules, &message);
 	if (r < 0) {
 		if (message)
 			log_error("%s", message);
 		else
-			log_error_errno(r, "%s: %m", c->config_path ?: c->settings.policy_dir);
+			log_error_errno(r, "%s: %m", c->options.config ?: c->settings.policy_dir);
 		return CETD_EXIT_CONFIG;
 	}
 	c->ctx.config_file = c->config_path;
@@ -352,6 +382,8 @@ static enum cetd_exit start_live(struct cetd *c)
 	/* Counters that were pinned are shown before anybody can ask for them. */
 	if (r >= 0)
 		r = events_refresh(c->events);
+	if (r >= 0 && c->bus)
+		bus_take_as_told(c->bus);
 	if (r >= 0)
 		r = discovery_new(c->event, &discovery, &sink, &c->discovery);
 	return r < 0 ? CETD_EXIT_FAILURE : CETD_EXIT_OK;
@@ -375,7 +407,7 @@ static enum cetd_exit start(struct cetd *c)
 	code = load_settings(c);
 	if (code != CETD_EXIT_OK || c->options.check_config)
 		return code;
-	c->ctx.start_usec = now_realtime_usec();
+	c->ctx.start_usec = clock_usec(CLOCK_REALTIME);
 	if (make_loop(c) < 0)
 		return CETD_EXIT_FAILURE;
 	r = model_new(c->settings.max_vms, &c->model);

@@ -32,6 +32,7 @@ struct cetd {
 	struct replay *replay;
 	struct bus *bus;
 	struct http *http;
+	bool has_odd_message; /* one came that is not valid: said once */
 };
 
 /* struct bus_commands; userdata is the struct cetd. */
@@ -48,6 +49,9 @@ int cmd_freeze(void *userdata, const struct vm *vm, const struct bus_freeze *ord
 int cmd_get_policy_state(void *userdata, uint64_t key, struct cetd_policy_state *ret);
 
 void apply_log_level(const struct cetd *c);
+
+/* Times are shown by the clock as it is now, whatever it was when something happened. Cheap. */
+void follow_clock(struct cetd *c);
 
 /* The exporter as the settings want it, NULL where they want none. Logging. */
 int start_http(struct cetd *c, const struct settings *s, int inherited_fd, struct http **ret);

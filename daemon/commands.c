@@ -19,6 +19,7 @@ int cmd_refresh(void *userdata)
 {
 	struct cetd *c = userdata;
 
+	follow_clock(c);
 	if (c->enforcement)
 		enforcement_refresh(c->enforcement);
 	return c->events ? events_refresh(c->events) : 0;
@@ -190,20 +191,21 @@ int cmd_reload(void *userdata, char **ret_message)
 {
 	struct cetd *c = userdata;
 	_cleanup_(policy_set_freep) struct policy_set *rules = NULL;
+	const char *path = NULL;
 	struct settings next;
 	int r;
 
 	*ret_message = NULL;
 	r = settings_init(&next);
-	if (r >= 0 && c->config_path)
-		r = settings_read(c->config_path, &next, ret_message);
+	if (r >= 0)
+		r = settings_load(c->options.config, SETTINGS_FILE, &next, &path, ret_message);
 	if (r >= 0)
 		r = governor_read(next.policy_dir, &rules, ret_message);
 	if (r >= 0)
 		r = reload_http(c, &next);
 	if (r < 0) {
 		if (!*ret_message && asprintf(ret_message, "%s: %s",
-					      c->config_path ?: "the defaults", strerror(-r)) < 0)
+					      c->options.config ?: SETTINGS_FILE, strerror(-r)) < 0)
 			*ret_message = NULL;
 		log_refused(*ret_message ?: strerror(-r));
 		settings_done(&next);
@@ -212,8 +214,13 @@ int cmd_reload(void *userdata, char **ret_message)
 	tell_restart_needed(&c->settings, &next);
 	settings_done(&c->settings);
 	c->settings = next;
+	c->config_path = c->ctx.config_file = path;
 	apply_log_level(c);
+	if (c->enforcement)
+		enforcement_set_lease(c->enforcement, c->settings.policy_lease_sec);
 	governor_set_rules(c->governor, c->settings.policy_dir, take_ptr(rules));
+	if (c->bus)
+		bus_config_changed(c->bus);
 	log_info("Configuration read again from %s", c->config_path ?: "the built-in defaults");
 	return 0;
 }

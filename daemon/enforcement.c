@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cetd/message-ids.h"
@@ -12,6 +11,7 @@
 #include "enforcement.h"
 #include "model/model.h"
 #include "source/source.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 struct enforcement {
@@ -34,14 +34,6 @@ int enforcement_pin_dir(const char *pin_dir, char *ret, size_t size)
 	int n = snprintf(ret, size, "%s-policy", pin_dir);
 
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
 /* Look again at ns; 0: there is nothing to look at. */
@@ -73,7 +65,7 @@ static void on_message(void *userdata, const struct cetd_storm *m)
 static void read_vm(struct enforcement *e, uint64_t key)
 {
 	struct cetd_policy_state state;
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	int r = e->enforcer->ops->get_state(e->enforcer, key, &state);
 
 	if (r == -ENOENT)
@@ -86,7 +78,7 @@ static int on_ends(sd_event_source *s _unused_, uint64_t usec _unused_, void *us
 {
 	struct enforcement *e = userdata;
 	const struct storms_vm *vm, *next;
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	e->enforcer->ops->drain(e->enforcer);
 	for (vm = storms_next(e->storms, NULL); vm; vm = next) {
@@ -121,9 +113,21 @@ static int on_lease(sd_event_source *s, uint64_t usec _unused_, void *userdata)
 	struct enforcement *e = userdata;
 	int r;
 
-	e->enforcer->ops->set_lease(e->enforcer, now_ns() + e->params.lease_sec * NSEC_PER_SEC);
+	e->enforcer->ops->set_lease(e->enforcer,
+				    clock_ns(CLOCK_MONOTONIC) + e->params.lease_sec * NSEC_PER_SEC);
 	r = sd_event_source_set_time_relative(s, e->params.lease_sec * USEC_PER_SEC / 3);
 	return r < 0 ? r : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+/* As long as is wanted now, from now on; the first time is at once. */
+static int begin_lease(struct enforcement *e)
+{
+	e->lease = sd_event_source_disable_unref(e->lease);
+	if (!e->params.lease_sec) {
+		e->enforcer->ops->set_lease(e->enforcer, 0);
+		return 0;
+	}
+	return sd_event_add_time_relative(e->event, &e->lease, CLOCK_MONOTONIC, 0, 0, on_lease, e);
 }
 
 static int start_lease(struct enforcement *e)
@@ -133,11 +137,25 @@ static int start_lease(struct enforcement *e)
 		log_notice("%llu #CP were delivered without a policy, as no cetd had renewed the "
 			   "lease",
 			   e->control.lapsed);
-	if (!e->params.lease_sec) {
-		e->enforcer->ops->set_lease(e->enforcer, 0);
-		return 0;
-	}
-	return sd_event_add_time_relative(e->event, &e->lease, CLOCK_MONOTONIC, 0, 0, on_lease, e);
+	return begin_lease(e);
+}
+
+void enforcement_set_lease(struct enforcement *e, uint32_t sec)
+{
+	int r;
+
+	if (e->params.lease_sec == sec)
+		return;
+	e->params.lease_sec = sec;
+	if (!e->enforcer)
+		return;
+	r = begin_lease(e);
+	if (r < 0)
+		log_error_errno(r, "Failed to set the time of the lease: %m");
+	else if (sec)
+		log_info("Policies end %u s after the last cetd from now on", sec);
+	else
+		log_info("Policies outlive cetd without end from now on");
 }
 
 /* What an earlier daemon put in force, and the storms that it told of; who the VMs are will show. */
@@ -151,7 +169,8 @@ static int adopt(struct enforcement *e)
 	while (r >= 0 && e->enforcer->ops->next(e->enforcer, &key) >= 0)
 		if (e->enforcer->ops->get_policy(e->enforcer, key, &policy) >= 0 &&
 		    e->enforcer->ops->get_state(e->enforcer, key, &state) >= 0)
-			r = storms_set_policy(e->storms, key, &policy, false, &state, now_ns());
+			r = storms_set_policy(e->storms, key, &policy, false, &state,
+					      clock_ns(CLOCK_MONOTONIC));
 	e->enforcer->ops->drain(e->enforcer);
 	return r;
 }
@@ -282,8 +301,9 @@ struct enforcement *enforcement_free(struct enforcement *e)
 static void note_policy(struct enforcement *e, uint64_t key, const struct cetd_policy *policy)
 {
 	if (!policy)
-		storms_remove(e->storms, key, STORM_END_POLICY, now_ns());
-	else if (storms_set_policy(e->storms, key, policy, true, NULL, now_ns()) < 0)
+		storms_remove(e->storms, key, STORM_END_POLICY, clock_ns(CLOCK_MONOTONIC));
+	else if (storms_set_policy(e->storms, key, policy, true, NULL, clock_ns(CLOCK_MONOTONIC)) <
+		 0)
 		log_error("Failed to watch for storms: out of memory");
 }
 
@@ -325,6 +345,8 @@ void enforcement_apply(struct enforcement *e, const struct vm *vm,
 	if (r == -EOPNOTSUPP)
 		log_debug("VM %s has no vCPU with CET: its policy has nothing to do",
 			  vm->identity.id);
+	else if (r == -ENOENT)
+		log_debug("VM %s has ended: its policy has nothing to do", vm->identity.id);
 	else if (r < 0)
 		log_error_errno(r, "Failed to put the policy of VM %s in force: %m",
 				vm->identity.id);
@@ -347,19 +369,30 @@ static void log_state(const struct vm *vm, const struct cetd_policy_state *s)
 		 did[CETD_ACTION_SUPPRESS], s->delayed_ns / NSEC_PER_MSEC, storms);
 }
 
-void enforcement_forget(struct enforcement *e, const struct vm *vm)
+/* Its last storms, and what was done about its faults. */
+static void tell_last(struct enforcement *e, const struct vm *vm)
 {
 	const struct storms_vm *storms;
 	uint64_t key = vm->identity.key;
 
-	if (!e->enforcer || !storms_find(e->storms, key))
+	if (!storms_find(e->storms, key))
 		return;
 	e->enforcer->ops->drain(e->enforcer);
 	read_vm(e, key);
 	storms = storms_find(e->storms, key);
 	if (storms && storms->has_state)
 		log_state(vm, &storms->state);
-	storms_remove(e->storms, key, STORM_END_VM, now_ns());
+	storms_remove(e->storms, key, STORM_END_VM, clock_ns(CLOCK_MONOTONIC));
+}
+
+/* Also what storms know nothing of, lest it fills the kernel's maps. */
+void enforcement_forget(struct enforcement *e, const struct vm *vm)
+{
+	uint64_t key = vm->identity.key;
+
+	if (!e->enforcer || (key & CETD_KEY_TGID && e->enforcer->ops->needs_vm_id))
+		return;
+	tell_last(e, vm);
 	e->enforcer->ops->apply(e->enforcer, key, NULL);
 }
 

@@ -46,6 +46,9 @@ struct enforcement *enforcement_free(struct enforcement *e);
 /* May programs have to be loaded later, when a policy wants the hook? */
 bool enforcement_may_load(const struct enforcement *e);
 
+/* How long policies hold without a cetd, from now on; 0: without end. */
+void enforcement_set_lease(struct enforcement *e, uint32_t sec);
+
 void enforcement_apply(struct enforcement *e, const struct vm *vm,
 		       const struct policy_verdict *verdict);
 void enforcement_forget(struct enforcement *e, const struct vm *vm);

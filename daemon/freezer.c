@@ -17,7 +17,8 @@ struct frozen {
 	bool is_under_way; /* the actor has not told of the end yet */
 	bool has_failed;   /* for this unit; another is tried anew */
 	char unit[sizeof(((struct cetd_identity *)0)->unit)];
-	bool was_frozen;	    /* before the order that is under way */
+	char id[sizeof(((struct cetd_identity *)0)->id)]; /* of the VM that was ordered */
+	bool was_frozen;				  /* before the order that is under way */
 	uint32_t lifetimes;	    /* of an override that is new with it; dropped if it fails */
 	struct freezer_order order; /* of a person; done is NULL where there is none */
 	UT_hash_handle hh;
@@ -93,6 +94,18 @@ static void catch_up(struct freezer *f, uint64_t key)
 		freezer_follow(f, vm, verdict);
 }
 
+/* That the VM is frozen, which it is not: also of one that has ended, and would be frozen when it comes back. */
+static void take_back(struct freezer *f, const char *id, uint32_t lifetimes)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r = governor_clear(f->governor, id, lifetimes, FROZEN_BIT, &why);
+
+	/* -ENOENT: it went with the VM. */
+	if (r < 0 && r != -ENOENT)
+		log_error("Failed to take back that VM %s is frozen: %s", id,
+			  why ?: "out of memory");
+}
+
 static void on_done(void *userdata, enum actor_action action, int error, const char *message)
 {
 	struct frozen *v = userdata;
@@ -101,6 +114,7 @@ static void on_done(void *userdata, enum actor_action action, int error, const c
 	const struct vm *vm = model_find_key(f->model, v->key);
 	uint32_t lifetimes = v->lifetimes;
 	uint64_t key = v->key;
+	char id[sizeof(v->id)];
 
 	v->is_under_way = false;
 	v->order = (struct freezer_order){};
@@ -108,16 +122,13 @@ static void on_done(void *userdata, enum actor_action action, int error, const c
 	v->has_failed = error < 0;
 	if (error < 0)
 		v->is_frozen = action == ACTOR_THAW ? !order.done : v->was_frozen;
+	/* It may have another id by now. */
+	memcpy(id, vm ? vm->identity.id : v->id, sizeof(id));
 	/* A VM that ended meanwhile is forgotten only now. */
 	if (!vm)
 		drop(f, v);
-	if (error < 0 && lifetimes && vm && error != -ECANCELED) {
-		_cleanup_(freep) char *why = NULL;
-
-		if (governor_clear(f->governor, vm->identity.id, lifetimes, FROZEN_BIT, &why) < 0)
-			log_error("Failed to take back that VM %s is frozen: %s", vm->identity.id,
-				  why ?: "out of memory");
-	}
+	if (error < 0 && lifetimes && error != -ECANCELED)
+		take_back(f, id, lifetimes);
 	if (order.done)
 		order.done(order.userdata, error, message);
 	if (error >= 0)
@@ -136,7 +147,8 @@ static int act(struct freezer *f, const struct vm *vm, struct frozen *v, bool is
 	v->is_under_way = true;
 	v->was_frozen = false;
 	v->order = *order;
-	snprintf(v->unit, sizeof(v->unit), "%s", vm->identity.unit);
+	memcpy(v->unit, vm->identity.unit, sizeof(v->unit));
+	memcpy(v->id, vm->identity.id, sizeof(v->id));
 	return 0;
 }
 

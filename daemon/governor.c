@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 
 #include <uthash.h>
 
@@ -15,6 +14,7 @@
 #include "policy-dir.h"
 #include "policy-store.h"
 #include "settings.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/macro.h"
 
@@ -34,14 +34,6 @@ struct ended {
 	char id[sizeof(((struct cetd_identity *)0)->id)];
 	UT_hash_handle hh;
 };
-
-static uint64_t now_usec(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / NSEC_PER_USEC;
-}
 
 static void log_verdict(const struct governor *g, const struct vm *vm,
 			const struct policy_verdict *v)
@@ -197,7 +189,7 @@ static void expire(struct governor *g, uint64_t now)
 
 void governor_evaluate(struct governor *g)
 {
-	uint64_t now = now_usec();
+	uint64_t now = clock_usec(CLOCK_REALTIME);
 
 	expire(g, now);
 	FOREACH_VM (g->model, vm)
@@ -275,7 +267,7 @@ void governor_open_store(struct governor *g, const char *dir)
 	r = g->store_dir ? policy_store_read(dir, g->ledger, &message) : -ENOMEM;
 	if (r == -EBADMSG) {
 		log_damaged(message ?: strerror(-r));
-		r = policy_store_set_aside(dir, now_usec(), &path);
+		r = policy_store_set_aside(dir, clock_usec(CLOCK_REALTIME), &path);
 		if (r >= 0)
 			log_error("They are kept as %s", path);
 		else
@@ -283,7 +275,7 @@ void governor_open_store(struct governor *g, const char *dir)
 	}
 	if (r < 0)
 		forget_store(g, message ?: strerror(-r));
-	note_ended(g, now_usec());
+	note_ended(g, clock_usec(CLOCK_REALTIME));
 	if (ledger_count_overrides(g->ledger))
 		log_info("Overrides of %u VMs are in force, from %s",
 			 ledger_count_overrides(g->ledger), dir);
@@ -322,7 +314,7 @@ static int replace(struct governor *g, const char *id, const struct policy_overr
 	}
 	vm = model_find_id(g->model, id);
 	if (vm)
-		evaluate(g, vm, now_usec());
+		evaluate(g, vm, clock_usec(CLOCK_REALTIME));
 	set_timer(g);
 	return 0;
 }
@@ -331,7 +323,7 @@ int governor_set(struct governor *g, const struct vm *vm, enum policy_lifetime l
 		 const struct policy_values *values, uint64_t for_usec, char **ret_message)
 {
 	struct policy_override next = find_override(g, vm->identity.id);
-	uint64_t now = now_usec();
+	uint64_t now = clock_usec(CLOCK_REALTIME);
 
 	*ret_message = NULL;
 	if (lifetime == POLICY_PERSISTENT && !g->store_dir)
@@ -365,7 +357,7 @@ int governor_clear(struct governor *g, const char *id, uint32_t lifetimes, uint3
 void governor_vm_changed(struct governor *g, const struct vm *vm)
 {
 	if (!ledger_is_empty(g->ledger) || !ledger_find(g->ledger, vm->identity.key))
-		evaluate(g, vm, now_usec());
+		evaluate(g, vm, clock_usec(CLOCK_REALTIME));
 }
 
 void governor_event(struct governor *g, const struct vm *vm, const struct cetd_event *e)

@@ -26,6 +26,7 @@ enum {
 	OPT_REPLAY,
 	OPT_SPEED,
 	OPT_STATE_DIR,
+	OPT_VERSION,
 };
 
 static const struct option long_options[] = {
@@ -45,7 +46,7 @@ static const struct option long_options[] = {
 	{"replay", required_argument, NULL, OPT_REPLAY},
 	{"speed", required_argument, NULL, OPT_SPEED},
 	{"state-dir", required_argument, NULL, OPT_STATE_DIR},
-	{"version", no_argument, NULL, 'V'},
+	{"version", no_argument, NULL, OPT_VERSION},
 	{},
 };
 
@@ -163,7 +164,7 @@ enum options_verdict options_parse(int argc, char *argv[], struct options *ret)
 		case 'h':
 			print_help();
 			return OPTIONS_DONE;
-		case 'V':
+		case OPT_VERSION:
 			printf("cetd %s\n", CETD_VERSION);
 			return OPTIONS_DONE;
 		case OPT_HELP_CONFIG:
@@ -220,6 +221,10 @@ enum options_verdict options_parse(int argc, char *argv[], struct options *ret)
 		case ':':
 			return usage("%s needs a value", argv[optind - 1]);
 		default:
+			/* A letter that is none may stand among others; else a word is none, or takes no
+			 * value. */
+			if (optopt > 0 && optopt < OPT_BUS && optopt != 'h')
+				return usage("unknown option '-%c'", optopt);
 			return unknown_option(argv[optind - 1]);
 		}
 	}

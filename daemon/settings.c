@@ -89,6 +89,23 @@ int settings_read(const char *path, struct settings *s, char **ret_message)
 	return 0;
 }
 
+int settings_load(const char *file, const char *or_file, struct settings *s, const char **ret_file,
+		  char **ret_message)
+{
+	const char *path = file ?: or_file;
+	int r = settings_read(path, s, ret_message);
+
+	if (r == -ENOENT && !file) {
+		settings_done(s);
+		path = NULL;
+		r = settings_init(s);
+	}
+	if (r < 0)
+		return r;
+	*ret_file = path;
+	return 0;
+}
+
 void settings_help(void)
 {
 	struct settings s;

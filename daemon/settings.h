@@ -27,5 +27,10 @@ void settings_done(struct settings *s);
  * A missing file is an error here: the caller knows whether one has to exist. */
 int settings_read(const char *path, struct settings *s, char **ret_message);
 
+/* Read file over the defaults; where that is NULL, or_file if there is one. As above; *ret_file is what was read, NULL
+ * for nothing, and then s holds the defaults. */
+int settings_load(const char *file, const char *or_file, struct settings *s, const char **ret_file,
+		  char **ret_message);
+
 /* Print each key with its default, range and meaning. */
 void settings_help(void);

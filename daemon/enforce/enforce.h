@@ -18,7 +18,8 @@ struct enforcer_ops {
 	const char *name; /* "kernel", "dry-run" */
 	bool needs_vm_id; /* keys that stand for a process, CETD_KEY_TGID, mean nothing to it */
 
-	/* The VM's parameters from now on; NULL: none, and what was kept of them is dropped. */
+	/* The VM's parameters from now on; NULL: none, and what was kept of them is dropped. -ENOENT: it has ended,
+	 * and nothing is kept; -EOPNOTSUPP: kept, but it has no vCPU with CET; -E2BIG, -ENOMEM. */
 	int (*apply)(struct enforcer *e, uint64_t key, const struct cetd_policy *policy);
 
 	/* What is in force, perhaps since before this daemon. -ENOENT: nothing; -EOPNOTSUPP: no state is kept. */

@@ -15,6 +15,7 @@
 #include "util/bpffs.h"
 #include "util/bss.h"
 #include "util/log.h"
+#include "util/pinned.h"
 
 struct kernel {
 	struct enforcer enforcer;
@@ -50,25 +51,32 @@ static int kernel_drop(struct kernel *k, uint64_t key)
 	return r;
 }
 
-static int kernel_apply(struct enforcer *e, uint64_t key, const struct cetd_policy *policy)
+/* First its state, without which a policy is none to the programs. */
+static int kernel_set(struct kernel *k, uint64_t key, const struct cetd_policy *policy)
 {
 	static const struct cetd_policy_state zero;
-	struct kernel *k = kernel_of(e);
-	int r;
 
-	if (!policy) {
-		r = kernel_drop(k, key);
-	} else {
-		bpf_map_update_elem(bpf_map__fd(k->skel->maps.states), &key, &zero, BPF_NOEXIST);
-		r = bpf_map_update_elem(bpf_map__fd(k->skel->maps.policies), &key, policy,
-					BPF_ANY) < 0
-			    ? -errno
-			    : 0;
-	}
+	if (bpf_map_update_elem(bpf_map__fd(k->skel->maps.states), &key, &zero, BPF_NOEXIST) < 0 &&
+	    errno != EEXIST)
+		return -errno;
+	return bpf_map_update_elem(bpf_map__fd(k->skel->maps.policies), &key, policy, BPF_ANY) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int kernel_apply(struct enforcer *e, uint64_t key, const struct cetd_policy *policy)
+{
+	struct kernel *k = kernel_of(e);
+	int r = policy ? kernel_set(k, key, policy) : kernel_drop(k, key);
+
 	if (r < 0)
 		return r == -ENOENT && !policy ? 0 : r;
 	r = kernel_update(k, key);
-	return r == -ENOENT && !policy ? 0 : r;
+	if (r != -ENOENT)
+		return r;
+	/* It has ended: nobody would drop what was just kept for it. */
+	kernel_drop(k, key);
+	return policy ? -ENOENT : 0;
 }
 
 static int kernel_get_policy(struct enforcer *e, uint64_t key, struct cetd_policy *ret)
@@ -208,7 +216,7 @@ static int kernel_load(struct kernel *k, const struct enforce_params *params, bo
 	}
 	bpf_map__set_max_entries(k->skel->maps.policies, params->max_vms);
 	bpf_map__set_max_entries(k->skel->maps.states, params->max_vms);
-	r = has_maps ? layout_reuse_maps(params->pin_dir, k->skel->obj) : 0;
+	r = has_maps ? pinned_reuse_maps(params->pin_dir, k->skel->obj) : 0;
 	if (r >= 0)
 		r = kernel_load_object(k);
 	if (r >= 0)
@@ -253,7 +261,7 @@ static struct layout kernel_layout(void)
 	size_t size;
 
 	object = policy_bpf__elf_bytes(&size);
-	l.object = layout_object_id(object, size);
+	l.object = pinned_id(object, size);
 	return l;
 }
 

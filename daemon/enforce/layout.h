@@ -2,7 +2,6 @@
 /* The policies' maps and link in bpffs, and what they are. Quiet. */
 #pragma once
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include <bpf/libbpf.h>
@@ -25,14 +24,9 @@ enum layout_verdict {
 
 enum layout_verdict layout_compare(const struct layout *found, const struct layout *wanted);
 
-uint64_t layout_object_id(const void *object, size_t size);
-
 /* -ENOENT: nothing is pinned; -EBADMSG: something else is. */
 int layout_read(const char *dir, struct layout *ret);
 int layout_write(const char *dir, const struct layout *layout);
-
-/* Have the object, not loaded yet, use the pinned maps. */
-int layout_reuse_maps(const char *dir, struct bpf_object *object);
 
 /* Pin the loaded object's maps, the link and the layout. */
 int layout_add(const char *dir, const struct layout *layout, struct bpf_object *object, int link);

@@ -14,9 +14,12 @@
 #include "enforce/unit.h"
 #include "util/macro.h"
 
+/* Of a unit that may be a VM's own: what is in it is the VMM's to choose, and nothing else goes on meanwhile. */
 #define DEPTH_MAX 8	   /* of cgroups below the unit's */
+#define CGROUPS_MAX 2048   /* libvirt makes one a vCPU */
+#define PROCESSES_MAX 4096 /* in all of them */
+#define LOOKS_MAX 8192	   /* at who a process's parent is */
 #define ANCESTORS_MAX 64   /* of a process */
-#define PROCESSES_MAX 4096 /* of a unit that may be a VM's own */
 
 /* Where systemd names processes: v2, or beside v1. */
 static const char *const hierarchies[] = {"", "/systemd", "/unified"};
@@ -59,20 +62,25 @@ static uint32_t parent_of(uint32_t pid)
 	return end && sscanf(end, ") %*c %u", &parent) == 1 ? parent : 0;
 }
 
-static bool is_descendant(uint32_t pid, uint32_t of)
-{
-	for (int i = 0; pid && i < ANCESTORS_MAX; i++, pid = parent_of(pid))
-		if (pid == of)
-			return true;
-	return false;
-}
-
 struct census {
 	uint32_t pid;	/* the VM's */
 	uint32_t other; /* one that is not; 0: none */
-	unsigned int n;
+	unsigned int n, n_cgroups, n_looks;
 	bool has_pid;
 };
+
+static bool is_full(const struct census *c)
+{
+	return c->n > PROCESSES_MAX || c->n_cgroups > CGROUPS_MAX || c->n_looks > LOOKS_MAX;
+}
+
+static bool is_descendant(uint32_t pid, struct census *c)
+{
+	for (int i = 0; pid && i < ANCESTORS_MAX; i++, pid = parent_of(pid), c->n_looks++)
+		if (pid == c->pid)
+			return true;
+	return false;
+}
 
 static int count_processes(int dir, struct census *c)
 {
@@ -87,11 +95,11 @@ static int count_processes(int dir, struct census *c)
 		return r;
 	}
 	errno = 0;
-	while (c->n <= PROCESSES_MAX && fscanf(f, "%u", &pid) == 1) {
+	while (!is_full(c) && fscanf(f, "%u", &pid) == 1) {
 		c->n++;
 		c->has_pid |= pid == c->pid;
 		/* One that has ended meanwhile has no parent, and is none any more. */
-		if (!c->other && !is_descendant(pid, c->pid) && (!pid || parent_of(pid)))
+		if (!c->other && !is_descendant(pid, c) && (!pid || parent_of(pid)))
 			c->other = pid ?: UINT32_MAX;
 	}
 	/* A threaded cgroup tells its processes in the cgroup that it belongs to. */
@@ -112,8 +120,9 @@ static int walk(int fd, int depth, struct census *c)
 		close(fd);
 		return r;
 	}
+	c->n_cgroups++;
 	r = count_processes(fd, c);
-	for (struct dirent *e; r >= 0 && !c->other && (e = readdir(d));) {
+	for (struct dirent *e; r >= 0 && !c->other && !is_full(c) && (e = readdir(d));) {
 		if (e->d_type != DT_DIR || e->d_name[0] == '.')
 			continue;
 		child = depth ? openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -189,7 +198,7 @@ int unit_is_own(const char *root, const char *cgroup, const char *unit, uint32_t
 	r = walk(fd, DEPTH_MAX, &c);
 	if (c.other)
 		return refuse_shared(ret_reason, size, unit, c.other);
-	if (r < 0 || c.n > PROCESSES_MAX)
+	if (r < 0 || is_full(&c))
 		return refuse(ret_reason, size, -EOPNOTSUPP, unit,
 			      "has processes that cannot all be read, so it may hold others' too");
 	if (!c.has_pid)

@@ -268,13 +268,16 @@ static int ask_polkit(struct request *q)
 	return r;
 }
 
-static unsigned int count_user(const struct authorizer *a, uint32_t uid)
+/* Those whose caller is known wait for polkit. */
+static bool has_room(const struct authorizer *a, uint32_t uid)
 {
-	unsigned int n = 0;
+	unsigned int n = 0, n_user = 0;
 
-	for (const struct request *q = a->requests; q; q = q->next)
-		n += q->uid == uid;
-	return n;
+	for (const struct request *q = a->requests; q; q = q->next) {
+		n += q->uid != UID_NONE;
+		n_user += q->uid == uid;
+	}
+	return n < AUTHORIZE_MAX && n_user < AUTHORIZE_MAX_USER;
 }
 
 static int on_user(sd_bus_message *m, void *userdata, sd_bus_error *error _unused_)
@@ -287,19 +290,19 @@ static int on_user(sd_bus_message *m, void *userdata, sd_bus_error *error _unuse
 		settle(q, ANSWER_UNKNOWN);
 		return 0;
 	}
-	q->uid = uid;
-	if (uid == 0 || uid == geteuid()) {
-		settle(q, ANSWER_GRANTED);
+	if (uid != 0 && uid != geteuid() && !has_room(q->bus->authorizer, uid)) {
+		sd_bus_reply_method_errorf(q->message, CETD_BUS_ERROR_LIMIT,
+					   "%d calls of user %u wait to be authorized already, or "
+					   "%d in all",
+					   AUTHORIZE_MAX_USER, uid, AUTHORIZE_MAX);
+		request_free(q);
 		return 0;
 	}
-	if (count_user(q->bus->authorizer, uid) > AUTHORIZE_MAX_USER) {
-		sd_bus_reply_method_errorf(q->message, CETD_BUS_ERROR_LIMIT,
-					   "%d calls of user %u wait to be authorized already",
-					   AUTHORIZE_MAX_USER, uid);
-		request_free(q);
-	} else if (ask_polkit(q) < 0) {
+	q->uid = uid;
+	if (uid == 0 || uid == geteuid())
+		settle(q, ANSWER_GRANTED);
+	else if (ask_polkit(q) < 0)
 		settle(q, ANSWER_UNKNOWN);
-	}
 	return 0;
 }
 
@@ -327,13 +330,13 @@ static int ask_user(struct request *q)
 
 static bool is_full(const struct authorizer *a, const char *sender)
 {
-	unsigned int n = 0, n_sender = 0;
+	unsigned int n_unknown = 0, n_sender = 0;
 
 	for (const struct request *q = a->requests; q; q = q->next) {
-		n++;
+		n_unknown += q->uid == UID_NONE;
 		n_sender += !strcmp(sd_bus_message_get_sender(q->message), sender);
 	}
-	return n >= AUTHORIZE_MAX || n_sender >= AUTHORIZE_MAX_SENDER;
+	return n_unknown >= AUTHORIZE_MAX_UNKNOWN || n_sender >= AUTHORIZE_MAX_SENDER;
 }
 
 int authorize(struct bus *b, sd_bus_message *message, const struct vm *vm,

@@ -20,10 +20,12 @@ enum authorize_action {
 
 const char *authorize_action_to_string(int action);
 
-/* Calls that wait for an answer: in all, of one user, of one connection. */
+/* Calls that wait for polkit: in all, of one user. Until it is known whose a call is, it could be root's, who never
+ * waits: of those there may be more, but few of one connection. */
 #define AUTHORIZE_MAX 128
 #define AUTHORIZE_MAX_USER 32
 #define AUTHORIZE_MAX_SENDER 8
+#define AUTHORIZE_MAX_UNKNOWN 4096
 
 /*
  * The method itself, once its caller may: reads the arguments, replies and returns what a handler of sd-bus does.

@@ -6,9 +6,15 @@
 
 #define MONITORS_MAX 8
 
+/* Dumps for whom may not see addresses: in all, of one user, and for how long they can be read. */
+#define DUMPS_MAX 32
+#define DUMPS_MAX_USER 4
+#define DUMP_SECONDS 30
+
 /* What a property shows where this kernel cannot show the fact. */
 #define NOT_OBSERVABLE UINT64_MAX
 
+struct dump;
 struct json_object;
 struct monitor;
 
@@ -16,6 +22,7 @@ struct monitor;
 struct bus_vm {
 	uint64_t key;
 	struct cetd_counters signalled;
+	uint32_t revision; /* of its identity */
 	bool is_dirty;
 	UT_hash_handle hh;
 };
@@ -39,6 +46,8 @@ struct bus {
 	uint32_t caller_uid; /* of the guarded method that runs */
 	struct monitor *monitors;
 	unsigned int n_monitors;
+	struct dump *dumps;
+	uint64_t dump_usec; /* that one can be read */
 };
 
 extern const sd_bus_vtable manager_vtable[];
@@ -67,6 +76,10 @@ int monitor_new(struct bus *b, uint64_t key, int *ret_fd, sd_bus_error *error);
 void monitors_send(struct bus *b, const struct vm *vm, const struct cetd_event *e);
 void monitors_vm_removed(struct bus *b, uint64_t key);
 void monitors_free(struct bus *b);
+
+/* DumpByFileDescriptor. */
+int bus_dump(sd_bus_message *message, void *userdata, sd_bus_error *error);
+void dumps_free(struct bus *b);
 
 /* To be ready for the loss of a connection, then connect to b->address and put the objects there. Quiet. */
 int bus_watch(struct bus *b);

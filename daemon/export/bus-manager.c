@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* org.cetd1.Manager: the host, the list of VMs, and what can be asked for. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "cetd/bus.h"
 #include "cetd/names.h"
@@ -203,69 +201,6 @@ METHOD(method_get_top_rips)
 	return authorize_for_vm(userdata, message, &get_top_rips, error);
 }
 
-/* The whole text in a sealed memfd, so that a slow reader costs the daemon nothing. */
-static int make_memfd(const char *text, int *ret_fd)
-{
-	_cleanup_(closep) int fd = memfd_create("cetd-dump", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	size_t left = strlen(text);
-
-	if (fd < 0)
-		return -errno;
-	while (left) {
-		ssize_t n = write(fd, text, left);
-
-		if (n < 0)
-			return -errno;
-		text += n;
-		left -= (size_t)n;
-	}
-	if (lseek(fd, 0, SEEK_SET) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		return -errno;
-	*ret_fd = take_fd(&fd);
-	return 0;
-}
-
-static int reply_dump(struct bus *b, sd_bus_message *message, bool has_addresses,
-		      sd_bus_error *error)
-{
-	_cleanup_(json_object_putp) struct json_object *o = NULL;
-	_cleanup_(closep) int fd = -1;
-	int r;
-
-	refresh(b);
-	o = json_from_model(b->model, b->ctx, has_addresses);
-	if (!o)
-		return -ENOMEM;
-	r = make_memfd(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-								 JSON_C_TO_STRING_SPACED |
-								 JSON_C_TO_STRING_NOSLASHESCAPE),
-		       &fd);
-	if (r < 0)
-		return sd_bus_error_set_errnof(error, r, "Failed to write the dump: %m");
-	return sd_bus_reply_method_return(message, "h", fd);
-}
-
-static int run_dump(struct bus *b, sd_bus_message *message, const struct vm *vm _unused_,
-		    sd_bus_error *error)
-{
-	return reply_dump(b, message, true, error);
-}
-
-static int run_dump_denied(struct bus *b, sd_bus_message *message, const struct vm *vm _unused_,
-			   sd_bus_error *error)
-{
-	return reply_dump(b, message, false, error);
-}
-
-METHOD(method_dump)
-{
-	static const struct guarded_method dump = {
-		AUTHORIZE_INSPECT, "have guest addresses in a dump", run_dump, run_dump_denied};
-
-	return authorize(userdata, message, NULL, &dump, error);
-}
-
 METHOD(method_metrics)
 {
 	_cleanup_(freep) char *text = NULL;
@@ -457,7 +392,7 @@ const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS("GetTopRIPs", SD_BUS_ARGS("s", vm), SD_BUS_RESULT("a(ttt)", rips),
 				method_get_top_rips, OPEN),
 	SD_BUS_METHOD_WITH_ARGS("DumpByFileDescriptor", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", fd),
-				method_dump, OPEN),
+				bus_dump, OPEN),
 	SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text), method_metrics,
 				OPEN),
 	SD_BUS_METHOD_WITH_ARGS("MonitorByFileDescriptor", SD_BUS_ARGS("s", vm),

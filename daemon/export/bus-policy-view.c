@@ -9,6 +9,7 @@
 #include "cetd/ratelimit.h"
 #include "export/bus-policy.h"
 #include "policy/print.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* A definition of what the header declares; most arguments go unused. */
@@ -147,14 +148,15 @@ GETTER(bus_policy_get_frozen)
 	return sd_bus_message_append(reply, "b", v && v->is_frozen);
 }
 
-/* The strongest that a storm brings about now. */
+/* The strongest that a storm brings about now. The buckets of another policy, before the first fault under this one,
+ * say nothing. */
 static const char *throttle_state(const struct cetd_policy_state *state,
-				  const struct policy_verdict *v, uint64_t now_ns)
+				  const struct cetd_policy *policy, uint64_t now_ns)
 {
-	int strongest = -1;
+	int n = state->generation == policy->generation ? policy->n_rates : 0, strongest = -1;
 
-	for (int i = 0; i < v->values.n_rates; i++) {
-		const struct cetd_rate *rate = v->values.rates + i;
+	for (int i = 0; i < MIN(n, CETD_POLICY_RATES_MAX); i++) {
+		const struct cetd_rate *rate = policy->rates + i;
 		const struct cetd_bucket *bucket = state->buckets + i;
 
 		if (bucket->storm_ns && !cetd_storm_is_over(rate, bucket, now_ns) &&
@@ -163,9 +165,9 @@ static const char *throttle_state(const struct cetd_policy_state *state,
 	}
 	if (strongest < 0)
 		return "idle";
-	return v->values.mode == CETD_MODE_MONITOR ? "monitored"
-	       : strongest == CETD_THEN_ALERT	   ? "alerted"
-						   : "throttled";
+	return policy->mode == CETD_MODE_MONITOR ? "monitored"
+	       : strongest == CETD_THEN_ALERT	 ? "alerted"
+						 : "throttled";
 }
 
 static bool get_state(const struct bus *b, const struct vm *vm, struct cetd_policy_state *ret)
@@ -176,19 +178,16 @@ static bool get_state(const struct bus *b, const struct vm *vm, struct cetd_poli
 GETTER(bus_policy_get_throttle_state)
 {
 	const struct bus *b = bus_of_vm(bus);
-	const struct policy_verdict *v = verdict_of(b, userdata);
+	const struct vm *vm = userdata;
+	const struct storms_vm *storms = storms_find(b->ctx->storms, vm->identity.key);
 	struct cetd_policy_state state;
-	struct timespec now;
 
-	if (!v || !model_shows(b->model, CETD_FACT_ENFORCEMENT))
+	if (!verdict_of(b, vm) || !model_shows(b->model, CETD_FACT_ENFORCEMENT))
 		return sd_bus_message_append(reply, "s", "unobservable");
-	if (!get_state(b, userdata, &state))
+	if (!storms || !get_state(b, vm, &state))
 		return sd_bus_message_append(reply, "s", "idle");
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	return sd_bus_message_append(
-		reply, "s",
-		throttle_state(&state, v,
-			       (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec));
+		reply, "s", throttle_state(&state, &storms->policy, clock_ns(CLOCK_MONOTONIC)));
 }
 
 GETTER(bus_policy_get_throttled)

@@ -164,6 +164,7 @@ static int method_describe(sd_bus_message *message, void *userdata, sd_bus_error
 	const struct bus *b = bus_of_vm(sd_bus_message_get_bus(message));
 	const struct vm *vm = userdata;
 
+	b->commands.refresh(b->commands.userdata);
 	return bus_reply_json(message, json_from_vm(vm, b->ctx, false));
 }
 

@@ -75,12 +75,18 @@ static void emit_vm(struct bus *b, struct bus_vm *state, const struct vm *vm)
 				now->injected - state->signalled.injected, true);
 	state->signalled = *now;
 
-	if (vm_object_path(vm->identity.id, &path) >= 0)
-		sd_bus_emit_properties_changed(
-			b->bus, path, CETD_BUS_VM, "LastActivityTimestamp", "ControlProtection",
-			"ControlProtectionTotal", "InjectedControlProtection", "MSRAccesses",
-			"VMCSLoads", "NestedVMCSLoads", "CR4CETWrites", "SamplesDropped",
-			"ThrottleState", "ThrottledUSec", NULL);
+	if (vm_object_path(vm->identity.id, &path) < 0)
+		return;
+	if (state->revision != vm->revision)
+		sd_bus_emit_properties_changed(b->bus, path, CETD_BUS_VM, "Name", "UUID", "Unit",
+					       "VMM", "CGroup", "Attribution", "VMsInProcess",
+					       NULL);
+	state->revision = vm->revision;
+	sd_bus_emit_properties_changed(b->bus, path, CETD_BUS_VM, "LastActivityTimestamp",
+				       "ControlProtection", "ControlProtectionTotal",
+				       "InjectedControlProtection", "MSRAccesses", "VMCSLoads",
+				       "NestedVMCSLoads", "CR4CETWrites", "SamplesDropped",
+				       "ThrottleState", "ThrottledUSec", NULL);
 }
 
 static bool emit_manager(struct bus *b)
@@ -95,18 +101,22 @@ static bool emit_manager(struct bus *b)
 	return true;
 }
 
+/* Who has been told of goes to the end: where there are more than a turn takes, each has his. */
 static int on_signal_timer(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct bus *b = userdata;
 	unsigned int sent = emit_manager(b);
+	struct bus_vm *state, *next;
 
-	for (struct bus_vm *state = b->vms; state && sent < SIGNALS_PER_TURN;
-	     state = state->hh.next) {
+	for (state = b->vms; state && sent < SIGNALS_PER_TURN; state = next) {
 		const struct vm *vm = model_find_key(b->model, state->key);
 
+		next = state->hh.next;
 		if (!state->is_dirty || !vm)
 			continue;
 		emit_vm(b, state, vm);
+		HASH_DELETE(hh, b->vms, state);
+		HASH_ADD(hh, b->vms, key, sizeof(state->key), state);
 		sent++;
 	}
 	b->is_timer_set = sent > 0;
@@ -134,11 +144,18 @@ void bus_settled(struct bus *b)
 	start_signal_timer(b);
 }
 
-void bus_vm_changed(struct bus *b, const struct vm *vm)
+static struct bus_vm *find_state(struct bus *b, const struct vm *vm)
 {
 	struct bus_vm *state;
 
 	HASH_FIND(hh, b->vms, &vm->identity.key, sizeof(vm->identity.key), state);
+	return state;
+}
+
+void bus_vm_changed(struct bus *b, const struct vm *vm)
+{
+	struct bus_vm *state = find_state(b, vm);
+
 	if (!state)
 		return;
 	state->is_dirty = true;
@@ -166,22 +183,27 @@ void bus_vm_added(struct bus *b, const struct vm *vm)
 
 	if (state) {
 		state->key = vm->identity.key;
+		state->revision = vm->revision;
 		HASH_ADD(hh, b->vms, key, sizeof(state->key), state);
 	}
 	emit_vm_lifetime(b, vm->identity.id, true);
 }
 
+/* Another object: all its properties are told with it. */
 void bus_vm_renamed(struct bus *b, const struct vm *vm, const char *old_id)
 {
+	struct bus_vm *state = find_state(b, vm);
+
+	if (state)
+		state->revision = vm->revision;
 	emit_vm_lifetime(b, old_id, false);
 	emit_vm_lifetime(b, vm->identity.id, true);
 }
 
 void bus_vm_removed(struct bus *b, const struct vm *vm)
 {
-	struct bus_vm *state;
+	struct bus_vm *state = find_state(b, vm);
 
-	HASH_FIND(hh, b->vms, &vm->identity.key, sizeof(vm->identity.key), state);
 	if (state) {
 		if (state->is_dirty)
 			emit_vm(b, state, vm);
@@ -217,10 +239,26 @@ void bus_storm(struct bus *b, const struct vm *vm, const char *rule, const struc
 		log_debug_errno(r, "Failed to tell of a storm of %s: %m", id);
 }
 
+void bus_take_as_told(struct bus *b)
+{
+	for (struct bus_vm *state = b->vms; state; state = state->hh.next) {
+		const struct vm *vm = model_find_key(b->model, state->key);
+
+		if (vm)
+			state->signalled = vm->kernel.counters;
+	}
+}
+
 void bus_host_changed(struct bus *b)
 {
 	sd_bus_emit_properties_changed(b->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "Family",
 				       "GuestCET", "Coverage", "Causes", "KernelRelease", NULL);
+}
+
+void bus_config_changed(struct bus *b)
+{
+	sd_bus_emit_properties_changed(b->bus, CETD_BUS_PATH, CETD_BUS_MANAGER, "ConfigFile",
+				       "MetricsAddress", NULL);
 }
 
 DEFINE_CLEANUP(struct bus *, bus_free)
@@ -238,6 +276,7 @@ int bus_new(sd_event *event, const char *address, const struct model *model,
 	b->model = model;
 	b->ctx = ctx;
 	b->commands = *commands;
+	b->dump_usec = DUMP_SECONDS * USEC_PER_SEC;
 
 	r = authorizer_new(&b->authorizer);
 	if (r < 0)
@@ -288,6 +327,7 @@ struct bus *bus_free(struct bus *b)
 		return NULL;
 	authorizer_free(b->authorizer);
 	monitors_free(b);
+	dumps_free(b);
 	HASH_ITER (hh, b->vms, state, next) {
 		HASH_DELETE(hh, b->vms, state);
 		free(state);

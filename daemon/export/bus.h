@@ -71,10 +71,14 @@ void bus_vm_added(struct bus *b, const struct vm *vm);
 void bus_vm_renamed(struct bus *b, const struct vm *vm, const char *old_id);
 void bus_vm_changed(struct bus *b, const struct vm *vm);
 void bus_vm_removed(struct bus *b, const struct vm *vm);
+/* The faults so far are no news: an earlier daemon told of them, or nobody will. */
+void bus_take_as_told(struct bus *b);
 void bus_event(struct bus *b, const struct vm *vm, const struct cetd_event *e);
 /* A storm of the VM began or ended, by this rule. */
 void bus_storm(struct bus *b, const struct vm *vm, const char *rule, const struct storm *storm);
 void bus_host_changed(struct bus *b);
+/* The context's file or address is another one. */
+void bus_config_changed(struct bus *b);
 
 /* After another policy holds for a VM, and what can be done about it is done. */
 void bus_policy_applied(struct bus *b, const struct vm *vm);

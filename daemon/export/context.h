@@ -3,11 +3,9 @@
 #pragma once
 
 #include <stdint.h>
-#include <time.h>
 
 #include "policy/ledger.h"
 #include "policy/storms.h"
-#include "util/macro.h"
 
 struct export_context {
 	uint64_t start_usec;	     /* CLOCK_REALTIME */
@@ -17,11 +15,3 @@ struct export_context {
 	const struct ledger *ledger; /* rules, overrides and verdicts, or NULL */
 	const struct storms *storms; /* what the kernel counts and keeps by policies, or NULL */
 };
-
-static inline uint64_t now_realtime_usec(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / NSEC_PER_USEC;
-}

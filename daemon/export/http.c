@@ -4,13 +4,13 @@
 #include <microhttpd.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 
 #include "export/accept.h"
 #include "export/assets.h"
 #include "export/client.h"
 #include "export/http.h"
 #include "export/listen.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/macro.h"
 
@@ -45,14 +45,6 @@ struct http {
 	char address[LISTEN_TEXT_MAX];
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-}
-
 static struct client *client_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
@@ -73,7 +65,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
 			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
 				->client_addr;
 
-		*socket_context = client_add(&h->clients, fd, peer, now_ns() / NSEC_PER_USEC);
+		*socket_context = client_add(&h->clients, fd, peer, clock_usec(CLOCK_MONOTONIC));
 	} else {
 		*socket_context = client_remove(*socket_context);
 	}
@@ -85,7 +77,7 @@ static void on_completed(void *cls _unused_, struct MHD_Connection *connection,
 	struct client *c = client_of(connection);
 
 	if (c)
-		client_end_request(c, now_ns() / NSEC_PER_USEC);
+		client_end_request(c, clock_usec(CLOCK_MONOTONIC));
 }
 
 static enum MHD_Result answer(struct http *h, struct MHD_Connection *connection,
@@ -174,7 +166,7 @@ static enum MHD_Result answer_page(struct http *h, struct MHD_Connection *connec
 {
 	struct client *c = client_of(connection);
 	struct MHD_Response *response;
-	uint64_t start = now_ns();
+	uint64_t start = clock_ns(CLOCK_MONOTONIC);
 	enum MHD_Result result;
 	char *text = NULL;
 	size_t size = 0;
@@ -200,7 +192,7 @@ static enum MHD_Result answer_page(struct http *h, struct MHD_Connection *connec
 		MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
 	}
 	if (page != HTTP_PAGE_INDEX)
-		h->stats.scrape_ns = now_ns() - start;
+		h->stats.scrape_ns = clock_ns(CLOCK_MONOTONIC) - start;
 	result = answer(h, connection, METRICS_HTTP_200, MHD_HTTP_OK, response);
 	MHD_destroy_response(response);
 	if (result == MHD_YES && c)
@@ -268,7 +260,7 @@ static int http_rearm(struct http *h)
 	if (oldest != UINT64_MAX)
 		next = oldest + h->params.request_seconds * USEC_PER_SEC;
 	if (MHD_get_timeout(h->daemon, &ms) == MHD_YES)
-		next = MIN(next, now_ns() / NSEC_PER_USEC + ms * USEC_PER_MSEC);
+		next = MIN(next, clock_usec(CLOCK_MONOTONIC) + ms * USEC_PER_MSEC);
 	if (next == UINT64_MAX)
 		return sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
 	r = sd_event_source_set_time(h->timer, next);
@@ -277,7 +269,8 @@ static int http_rearm(struct http *h)
 
 static int http_run(struct http *h)
 {
-	uint64_t now = now_ns() / NSEC_PER_USEC, limit = h->params.request_seconds * USEC_PER_SEC;
+	uint64_t now = clock_usec(CLOCK_MONOTONIC),
+		 limit = h->params.request_seconds * USEC_PER_SEC;
 
 	if (now > limit)
 		clients_cut_before(&h->clients, now - limit);

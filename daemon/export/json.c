@@ -5,6 +5,7 @@
 #include "cetd/names.h"
 #include "export/json-policy.h"
 #include "export/json.h"
+#include "util/clock.h"
 
 static void add_string(struct json_object *o, const char *key, const char *value)
 {
@@ -290,10 +291,10 @@ struct json_object *json_from_model(const struct model *m, const struct export_c
 	add_string(o, "version", CETD_VERSION);
 	add_u64(o, "pid", (uint64_t)getpid());
 	add_u64(o, "start_usec", ctx->start_usec);
-	add_u64(o, "now_usec", now_realtime_usec());
+	add_u64(o, "now_usec", clock_usec(CLOCK_REALTIME));
 	/* What "now" is to the data: in a replay, the time of the recording. */
 	add_u64(o, "data_usec",
-		m->is_replayed ? model_realtime_usec(m, m->now_ns) : now_realtime_usec());
+		m->is_replayed ? model_realtime_usec(m, m->now_ns) : clock_usec(CLOCK_REALTIME));
 	add_bool(o, "replayed", m->is_replayed);
 	add_string_or_null(o, "recording", ctx->recording);
 	add_string_or_null(o, "config_file", ctx->config_file);

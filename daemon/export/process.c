@@ -5,23 +5,15 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "export/process.h"
+#include "util/clock.h"
 #include "util/macro.h"
 
 static void closedirp(DIR **d)
 {
 	if (*d)
 		closedir(*d);
-}
-
-static uint64_t clock_usec(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / NSEC_PER_USEC;
 }
 
 int process_stats_parse(const char *text, uint64_t ticks_per_second, uint64_t page_bytes,

@@ -79,11 +79,14 @@ struct vm *model_find_id(const struct model *m, const char *id)
 	return vm;
 }
 
-/* A second VM with the same id (a cloned UUID, a migration on one host) is told apart by its pid and key. */
+/*
+ * A second VM with the same id (a cloned UUID, a migration on one host) is told apart by its pid, else by its key, else
+ * by a number: VMs may have names that look like that.
+ */
 static void make_id_unique(const struct model *m, const struct vm *self, struct cetd_identity *i)
 {
 	const struct vm *other = model_find_id(m, i->id);
-	char base[37], shorter[25];
+	char base[37], shorter[25], number[12] = "";
 
 	if (!other || other == self)
 		return;
@@ -91,9 +94,12 @@ static void make_id_unique(const struct model *m, const struct vm *self, struct 
 	utf8_sanitize(i->id, base, sizeof(base));
 	utf8_sanitize(i->id, shorter, sizeof(shorter));
 	snprintf(i->id, sizeof(i->id), "%s-pid-%u", base, i->pid);
-	other = model_find_id(m, i->id);
-	if (other && other != self)
-		snprintf(i->id, sizeof(i->id), "%s-%llx", shorter, i->key & ~CETD_KEY_TGID);
+	for (unsigned int n = 0; (other = model_find_id(m, i->id)) && other != self; n++) {
+		if (n)
+			snprintf(number, sizeof(number), "-%u", n);
+		snprintf(i->id, sizeof(i->id), "%s-%llx%s", shorter, i->key & ~CETD_KEY_TGID,
+			 number);
+	}
 }
 
 static int model_add(struct model *m, const struct cetd_identity *identity, struct vm **ret)
@@ -134,12 +140,13 @@ static int apply_vm_add(struct model *m, const struct cetd_identity *identity)
 	}
 
 	make_id_unique(m, vm, &next);
-	vm->is_provisional = false;
-	if (!memcmp(&vm->identity, &next, sizeof(next)))
+	if (!memcmp(&vm->identity, &next, sizeof(next)) && !vm->is_provisional)
 		return 0;
+	vm->is_provisional = false;
 	memcpy(old_id, vm->identity.id, sizeof(old_id));
 	HASH_DELETE(hh_id, m->vms_by_id, vm);
 	vm->identity = next;
+	vm->revision++;
 	HASH_ADD_KEYPTR(hh_id, m->vms_by_id, vm->identity.id, strlen(vm->identity.id), vm);
 	if (strcmp(old_id, next.id))
 		NOTIFY(m, vm_renamed, vm, old_id);

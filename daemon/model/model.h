@@ -22,6 +22,7 @@ struct vm {
 	uint64_t first_seen_ns;	      /* CLOCK_MONOTONIC of the first message about the VM */
 	uint64_t last_activity_ns;    /* of the last counters that differed; 0 if none did */
 	bool is_provisional;	      /* events came before discovery found the VM */
+	uint32_t revision;	      /* of the identity: goes up when it changes */
 	UT_hash_handle hh_key, hh_id;
 };
 

@@ -7,7 +7,8 @@
 #include "util/macro.h"
 #include "util/utf8.h"
 
-#define STRING_OK(field) utf8_is_valid(field, sizeof(field))
+/* They go to terminals, the journal and the bus as they are. */
+#define STRING_OK(field) utf8_is_clean(field, sizeof(field))
 
 int message_payload_size(unsigned int type)
 {

@@ -7,5 +7,5 @@
 /* The payload size that a type demands, or -EBADMSG for an unknown type. */
 int message_payload_size(unsigned int type);
 
-/* 0, or -EBADMSG: wrong size, enum out of range, string unterminated or not UTF-8. */
+/* 0, or -EBADMSG: wrong size, enum out of range, string unterminated, not UTF-8 or with control characters. */
 int message_validate(const struct cetd_message *message);

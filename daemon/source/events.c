@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -20,6 +19,7 @@
 #include "source/procfs.h"
 #include "source/programs.h"
 #include "source/source.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define RING_INTERVAL_USEC (100 * USEC_PER_MSEC)
@@ -49,18 +49,12 @@ struct events {
 	int error;	       /* of the sink, met in a callback of libbpf's */
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 static int events_send(struct events *e, uint32_t type, const void *payload, uint32_t size)
 {
-	const struct cetd_message m = {
-		.type = type, .size = size, .time_ns = now_ns(), .payload = payload};
+	const struct cetd_message m = {.type = type,
+				       .size = size,
+				       .time_ns = clock_ns(CLOCK_MONOTONIC),
+				       .payload = payload};
 
 	e->has_news = type != CETD_MESSAGE_SETTLED;
 	return e->sink.send(e->sink.userdata, &m);
@@ -229,8 +223,14 @@ static int events_arm(struct events *e)
 	return r < 0 ? r : sd_event_source_set_enabled(e->wake, SD_EVENT_ON);
 }
 
-static int on_wake(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t revents,
-		   void *userdata)
+/* Of nothing that is counted from here on would be told: better an end, and a new start, than a daemon that looks well. */
+static int end_loop(sd_event_source *s, int error, const char *what)
+{
+	sd_event_exit(sd_event_source_get_event(s), error);
+	return log_error_errno(error, "%s: %m", what);
+}
+
+static int on_wake(sd_event_source *s, _unused_ int fd, _unused_ uint32_t revents, void *userdata)
 {
 	struct events *e = userdata;
 	int r;
@@ -238,7 +238,7 @@ static int on_wake(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32
 	r = events_drain(e);
 	if (r >= 0)
 		r = events_start_rounds(e);
-	return r < 0 ? log_error_errno(r, "Failed to read events: %m") : 0;
+	return r < 0 ? end_loop(s, r, "Failed to read events") : 0;
 }
 
 static int on_ring_timer(sd_event_source *s, _unused_ uint64_t usec, void *userdata)
@@ -249,7 +249,7 @@ static int on_ring_timer(sd_event_source *s, _unused_ uint64_t usec, void *userd
 	r = events_drain(e);
 	if (r >= 0 && e->sample_mask)
 		r = timer_start(s, RING_INTERVAL_USEC);
-	return r < 0 ? log_error_errno(r, "Failed to read events: %m") : 0;
+	return r < 0 ? end_loop(s, r, "Failed to read events") : 0;
 }
 
 static int on_counters_timer(sd_event_source *s, _unused_ uint64_t usec, void *userdata)
@@ -266,7 +266,7 @@ static int on_counters_timer(sd_event_source *s, _unused_ uint64_t usec, void *u
 	e->has_samples = false;
 	if (r >= 0)
 		r = events_settle(e);
-	return r < 0 ? log_error_errno(r, "Failed to read counters: %m") : 0;
+	return r < 0 ? end_loop(s, r, "Failed to read counters") : 0;
 }
 
 /* VMMs that ended before anybody found them: nobody else will drop their entries. Twice gone is gone. */
@@ -293,7 +293,7 @@ static int on_reap_timer(sd_event_source *s, _unused_ uint64_t usec, void *userd
 		r = events_settle(e);
 	if (r >= 0)
 		r = timer_start(s, REAP_INTERVAL_USEC);
-	return r < 0 ? log_error_errno(r, "Failed to drop the VMs that ended: %m") : 0;
+	return r < 0 ? end_loop(s, r, "Failed to drop the VMs that ended") : 0;
 }
 
 /* include/linux/proc_ns.h: the inode of the first pid namespace. */

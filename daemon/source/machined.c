@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <systemd/sd-bus.h>
 
 #include "source/machined.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/macro.h"
 
@@ -38,14 +38,6 @@ struct machined {
 };
 
 static void ask_next(struct machined *m);
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NSEC_PER_SEC + (uint64_t)t.tv_nsec;
-}
 
 int machined_new(sd_event *event, machined_answer_t answer, void *userdata, struct machined **ret)
 {
@@ -201,7 +193,7 @@ static int on_path(sd_bus_message *reply, void *userdata, sd_bus_error *error _u
 
 static int connect_bus(struct machined *m)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	sd_bus *old;
 	int r;
 

@@ -13,19 +13,9 @@
 #include "util/bpffs.h"
 #include "util/bss.h"
 #include "util/macro.h"
+#include "util/pinned.h"
 
-#define LAYOUT "layout"
-
-/* FNV-1a, 64 bits. */
-uint64_t pins_object_id(const void *object, size_t size)
-{
-	const uint8_t *p = object;
-	uint64_t h = 0xcbf29ce484222325ULL;
-
-	for (size_t i = 0; i < size; i++)
-		h = (h ^ p[i]) * 0x100000001b3ULL;
-	return h;
-}
+#define NAME "cetd"
 
 /* What was refused when the pins were made would be refused again; what was not there then may be now. */
 static bool has_same_programs(const struct pins_layout *found, const struct pins_layout *wanted)
@@ -66,102 +56,25 @@ enum pins_verdict pins_judge(const struct pins_layout *found, const struct pins_
 
 int pins_read(const char *dir, struct pins_layout *ret)
 {
-	_cleanup_(closep) int fd = -1;
-	char path[BPFFS_PATH_SIZE];
-	struct bpf_map_info info = {};
-	__u32 size = sizeof(info), zero = 0;
 	int r;
 
-	r = bpffs_path(dir, LAYOUT, "cetd", path, sizeof(path));
-	if (r < 0)
-		return r;
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return -errno;
-	if (bpf_map_get_info_by_fd(fd, &info, &size) < 0)
-		return errno == EINVAL ? -EBADMSG : -errno;
-	if (info.type != BPF_MAP_TYPE_ARRAY || info.value_size < sizeof(ret->version))
-		return -EBADMSG;
 	*ret = (struct pins_layout){};
-	if (info.value_size !=
-	    sizeof(*ret)) /* version 0: of another layout than any that is known here */
-		return 0;
-	return bpf_map_lookup_elem(fd, &zero, ret) < 0 ? -errno : 0;
+	r = pinned_read(dir, NAME, ret, sizeof(*ret));
+	/* Version 0: of another layout than any that is known here. */
+	return r == -EMSGSIZE ? 0 : r;
 }
 
-int pins_reuse_maps(const char *dir, struct bpf_object *object)
+int pins_remove_programs(const char *dir)
 {
-	struct bpf_map *map;
-	int r;
+	struct pins_layout layout;
+	int r = pins_read(dir, &layout);
 
-	bpf_object__for_each_map (map, object) {
-		_cleanup_(closep) int fd = -1;
-		char path[BPFFS_PATH_SIZE];
-
-		if (bpf_map__map_flags(map) & BPF_F_RDONLY_PROG) /* constants: of each load */
-			continue;
-		r = bpffs_path(dir, "map", bpf_map__name(map), path, sizeof(path));
-		if (r < 0)
-			return r;
-		fd = bpf_obj_get(path);
-		if (fd < 0)
-			return -errno;
-		r = bpf_map__reuse_fd(map, fd);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int pins_add_maps(const char *dir, struct bpf_object *object)
-{
-	struct bpf_map *map;
-	int r;
-
-	bpf_object__for_each_map (map, object) {
-		char path[BPFFS_PATH_SIZE];
-
-		if (bpf_map__map_flags(map) & BPF_F_RDONLY_PROG)
-			continue;
-		r = bpffs_path(dir, "map", bpf_map__name(map), path, sizeof(path));
-		if (r < 0)
-			return r;
-		if (bpf_obj_pin(bpf_map__fd(map), path) < 0 && errno != EEXIST)
-			return -errno;
-	}
-	return 0;
-}
-
-static int pins_add_fd(const char *dir, const char *prefix, const char *name, int fd)
-{
-	char path[BPFFS_PATH_SIZE];
-	int r;
-
-	r = bpffs_path(dir, prefix, name, path, sizeof(path));
-	if (r < 0)
-		return r;
-	return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
-}
-
-static int pins_write(const char *dir, const struct pins_layout *layout)
-{
-	_cleanup_(closep) int fd = -1;
-	char path[BPFFS_PATH_SIZE];
-	__u32 zero = 0;
-	int r;
-
-	r = bpffs_path(dir, LAYOUT, "cetd", path, sizeof(path));
-	if (r < 0)
-		return r;
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "cetd_layout", sizeof(zero), sizeof(*layout), 1,
-			    NULL);
-	if (fd < 0)
-		return -errno;
-	if (bpf_map_update_elem(fd, &zero, layout, BPF_ANY) < 0)
-		return -errno;
-	if (unlink(path) < 0 && errno != ENOENT)
-		return -errno;
-	return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
+	layout.object = 0;
+	if (r >= 0)
+		r = pinned_write(dir, NAME, &layout, sizeof(layout));
+	if (r >= 0)
+		r = bpffs_clear(dir, "link-");
+	return r < 0 ? r : bpffs_clear(dir, "prog-");
 }
 
 /* libbpf would disable a perf event along with the link that it frees: keep it from that, and close the link. */
@@ -180,19 +93,19 @@ int pins_add(const char *dir, const struct pins_layout *layout, struct programs 
 	const struct bpf_object_skeleton *s = p->skel->skeleton;
 	int r;
 
-	r = pins_add_maps(dir, p->skel->obj);
+	r = pinned_add_maps(dir, p->skel->obj);
 	for (int i = 0; i < s->prog_cnt && r >= 0; i++) {
 		const struct bpf_program *program = *s->progs[i].prog;
 		const char *name = bpf_program__name(program);
 
 		if (!*s->progs[i].link)
 			continue;
-		r = pins_add_fd(dir, "prog", name, bpf_program__fd(program));
+		r = pinned_add(dir, "prog", name, bpf_program__fd(program));
 		if (r >= 0)
-			r = pins_add_fd(dir, "link", name, bpf_link__fd(*s->progs[i].link));
+			r = pinned_add(dir, "link", name, bpf_link__fd(*s->progs[i].link));
 	}
 	if (r >= 0)
-		r = pins_write(dir, layout);
+		r = pinned_write(dir, NAME, layout, sizeof(*layout));
 	if (r < 0)
 		return r;
 	for (int i = 0; i < s->prog_cnt; i++)
@@ -203,21 +116,9 @@ int pins_add(const char *dir, const struct pins_layout *layout, struct programs 
 /* An fd of a pinned program whose link is pinned, too. */
 static int pins_get_program(const char *dir, const char *name)
 {
-	_cleanup_(closep) int link = -1;
-	char path[BPFFS_PATH_SIZE];
-	int r, fd;
+	_cleanup_(closep) int link = pinned_get(dir, "link", name);
 
-	r = bpffs_path(dir, "link", name, path, sizeof(path));
-	if (r < 0)
-		return r;
-	link = bpf_obj_get(path);
-	if (link < 0)
-		return -errno;
-	r = bpffs_path(dir, "prog", name, path, sizeof(path));
-	if (r < 0)
-		return r;
-	fd = bpf_obj_get(path);
-	return fd < 0 ? -errno : fd;
+	return link < 0 ? link : pinned_get(dir, "prog", name);
 }
 
 static int pins_open(const char *dir, uint32_t max_vms, struct cetd_bpf **ret)
@@ -232,7 +133,7 @@ static int pins_open(const char *dir, uint32_t max_vms, struct cetd_bpf **ret)
 	bpf_object__for_each_program (program, skel->obj)
 		bpf_program__set_autoload(program, false);
 	bpf_map__set_max_entries(skel->maps.vms, max_vms);
-	r = pins_reuse_maps(dir, skel->obj);
+	r = pinned_reuse_maps(dir, skel->obj);
 	if (r >= 0)
 		r = cetd_bpf__load(skel);
 	if (r >= 0)

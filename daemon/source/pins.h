@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <bpf/libbpf.h>
-
 #include "source/programs.h"
 
 /* Goes up when a map, or what is in it, changes so that programs of before and after cannot share it. */
@@ -19,7 +17,7 @@
 struct pins_layout {
 	uint32_t version; /* PINS_LAYOUT_VERSION of who made it */
 	uint32_t abi;	  /* CETD_ABI_VERSION, likewise */
-	uint64_t object;  /* of the programs: pins_object_id() */
+	uint64_t object;  /* of the programs: pinned_id(); 0: of none, others are to come */
 	uint32_t max_vms;
 	uint32_t sample_budget;
 	uint32_t family; /* enum cetd_family */
@@ -45,20 +43,18 @@ enum pins_verdict {
 enum pins_verdict pins_judge(const struct pins_layout *found, const struct pins_layout *wanted,
 			     const char **ret_reason);
 
-/* A number that tells programs with other instructions or maps apart. */
-uint64_t pins_object_id(const void *object, size_t size);
-
 /* The layout that is pinned in dir. -ENOENT: none; -EBADMSG: something else is. */
 int pins_read(const char *dir, struct pins_layout *ret);
-
-/* Have the object use the maps that are pinned in dir. To be called between open and load. */
-int pins_reuse_maps(const char *dir, struct bpf_object *object);
 
 /*
  * Take over what is pinned in dir, described by found: the maps, and the programs that run on them. p->state is
  * what this kernel has, and becomes what is attached. Returns how many programs there are, or -errno.
  */
 int pins_adopt(const char *dir, const struct pins_layout *found, struct programs *p);
+
+/* Remove the programs, which others are to replace. That is noted first: whenever this process ends, the next one goes on
+ * with the maps alone. */
+int pins_remove_programs(const char *dir);
 
 /* Pin what p has loaded and attached, and let go of the links: they are the directory's from then on. On failure
  * the links are still p's. */

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #include "source/machined.h"
 #include "source/population.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/macro.h"
 
@@ -36,11 +36,11 @@ struct newcomer {
 
 static int send_message(struct population *p, uint32_t type, const void *payload, uint32_t size)
 {
-	struct cetd_message message = {.type = type, .size = size, .payload = payload};
-	struct timespec t;
+	const struct cetd_message message = {.type = type,
+					     .size = size,
+					     .time_ns = clock_ns(CLOCK_MONOTONIC),
+					     .payload = payload};
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	message.time_ns = (uint64_t)t.tv_sec * NSEC_PER_SEC + (uint64_t)t.tv_nsec;
 	return p->sink.send(p->sink.userdata, &message);
 }
 

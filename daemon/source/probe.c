@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <linux/capability.h>
 
 #include "source/probe.h"
 #include "source/source.h"
+#include "util/clock.h"
 #include "util/macro.h"
 #include "util/utf8.h"
 
@@ -277,15 +277,16 @@ void probe_judge(const struct hostfacts *facts, struct cetd_host *host)
 	explain_blindness(facts, host);
 }
 
+uint64_t probe_realtime_offset_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+}
+
 void probe_host(const char *root, struct cetd_host *ret)
 {
-	struct timespec realtime, monotonic;
 	struct hostfacts facts;
 
 	hostfacts_read(root, &facts);
 	probe_judge(&facts, ret);
-	clock_gettime(CLOCK_REALTIME, &realtime);
-	clock_gettime(CLOCK_MONOTONIC, &monotonic);
-	ret->realtime_offset_ns = (uint64_t)(realtime.tv_sec - monotonic.tv_sec) * NSEC_PER_SEC +
-				  (uint64_t)(realtime.tv_nsec - monotonic.tv_nsec);
+	ret->realtime_offset_ns = probe_realtime_offset_ns();
 }

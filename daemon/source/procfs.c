@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/kcmp.h>
 
 #include "source/procfs.h"
+#include "util/clock.h"
 #include "util/macro.h"
 
 #define PROC_PID_INIT_INO 0xeffffffcU /* linux/proc_ns.h: inode of the first PID namespace */
@@ -111,19 +111,11 @@ int procfs_start_time(int dir_fd, uint64_t *ret_ticks)
 	return r < 0 ? (int)r : procfs_parse_start_time(buf, ret_ticks);
 }
 
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (int64_t)ts.tv_sec * (int64_t)NSEC_PER_SEC + ts.tv_nsec;
-}
-
 bool procfs_is_younger(uint32_t pid, uint64_t time_ns)
 {
 	_cleanup_(closep) int dir = procfs_open(pid);
 	int64_t tick_ns = (int64_t)NSEC_PER_SEC / sysconf(_SC_CLK_TCK);
-	int64_t asleep_ns = clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC);
+	int64_t asleep_ns = (int64_t)(clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC));
 	uint64_t ticks;
 
 	if (dir < 0 || procfs_start_time(dir, &ticks) < 0)

@@ -18,6 +18,7 @@
 #include "util/bpffs.h"
 #include "util/bss.h"
 #include "util/log.h"
+#include "util/pinned.h"
 
 _Static_assert(EVENTS_PROGRAMS_MAX >= _PROGRAM_MAX, "room for all");
 
@@ -177,7 +178,7 @@ static int programs_open(const struct programs_state *state, const struct progra
 	bpf_map__set_max_entries(skel->maps.slots, params->max_vms);
 	bpf_map__set_max_entries(skel->maps.free_slots, params->max_vms);
 	bpf_map__set_max_entries(skel->maps.histories, params->max_vms);
-	r = params->pin_dir ? pins_reuse_maps(params->pin_dir, skel->obj) : 0;
+	r = params->pin_dir ? pinned_reuse_maps(params->pin_dir, skel->obj) : 0;
 	if (r >= 0)
 		r = cetd_bpf__load(skel);
 	if (r >= 0)
@@ -264,13 +265,9 @@ static int programs_try(struct programs *p, const struct programs_params *params
 	int r;
 
 	r = programs_open_most(&p->state, params, &p->skel);
-	if (r < 0)
-		return r;
-	if (params->pin_dir) {
-		bpffs_clear(params->pin_dir, "link-");
-		bpffs_clear(params->pin_dir, "prog-");
-	}
-	return programs_attach(p);
+	if (r >= 0 && params->pin_dir)
+		r = pins_remove_programs(params->pin_dir);
+	return r < 0 ? r : programs_attach(p);
 }
 
 /* Tracepoints run without disabling preemption since Linux 7.0. */
@@ -359,7 +356,7 @@ static struct pins_layout programs_layout(const struct programs *p,
 	size_t size;
 
 	object = cetd_bpf__elf_bytes(&size);
-	l.object = pins_object_id(object, size);
+	l.object = pinned_id(object, size);
 	memcpy(l.result, p->state.result, sizeof(l.result));
 	return l;
 }
@@ -414,7 +411,11 @@ static int programs_load_pinned(struct programs *p, struct programs_params param
 				params.pin_dir, (int)sizeof(found.cetd), found.cetd);
 			return r;
 		}
-		break;
+		log_warning_errno(r,
+				  "The programs pinned in %s cannot be gone on with, they are "
+				  "replaced: %m",
+				  params.pin_dir);
+		__attribute__((fallthrough));
 	case PINS_REPLACE_PROGRAMS:
 		r = programs_load_new(p, &params);
 		if (r > 0) {

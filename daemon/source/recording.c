@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <zlib.h>
 
 #include "source/recording.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/utf8.h"
 
@@ -16,6 +16,7 @@
 #define FORMAT_VERSION 1
 #define PAYLOAD_MAX (64 * 1024)
 #define MESSAGES_PER_TURN 256
+#define AFTER_MAX_USEC 3e16 /* a thousand years */
 
 _Static_assert(__BYTE_ORDER == __LITTLE_ENDIAN, "recordings are little-endian, as x86 is");
 
@@ -88,7 +89,6 @@ int recorder_new(const char *path, const char *note, struct recorder **ret)
 		.stream_version = CETD_STREAM_VERSION,
 		.note_length = (__u32)strlen(note),
 	};
-	struct timespec ts;
 	int error;
 
 	if (!r || !(r->path = strdup(path)))
@@ -98,6 +98,11 @@ int recorder_new(const char *path, const char *note, struct recorder **ret)
 				       "Failed to record to %s: the note has %u bytes, at "
 				       "most %d are kept",
 				       path, h.note_length, RECORDING_NOTE_MAX);
+	if (!utf8_is_clean(note, h.note_length + 1U))
+		return log_error_errno(EINVAL,
+				       "Failed to record to %s: the note is not UTF-8, or has "
+				       "control characters",
+				       path);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return log_error_errno(errno, "Failed to create the recording %s: %m%s", path,
@@ -107,8 +112,7 @@ int recorder_new(const char *path, const char *note, struct recorder **ret)
 		return log_error_errno(errno, "Failed to open the recording %s: %m", path);
 	take_fd(&fd);
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	h.created_realtime_ns = (__u64)ts.tv_sec * NSEC_PER_SEC + (__u64)ts.tv_nsec;
+	h.created_realtime_ns = clock_ns(CLOCK_REALTIME);
 	error = write_summed(r->file, &h, sizeof(h), note, h.note_length);
 	if (error < 0)
 		return log_error_errno(error, "Failed to write to the recording %s: %m", path);
@@ -179,11 +183,16 @@ static int read_header(struct replay *r)
 	    !read_whole(r->file, &crc, sizeof(crc)))
 		return log_error_errno(EBADMSG, "%s: the header is cut off", r->path);
 	expected = checksum(&h, sizeof(h), r->note, h.note_length);
-	if (crc != expected || !utf8_is_valid(r->note, sizeof(r->note)))
+	if (crc != expected)
 		return log_error_errno(EBADMSG,
 				       "%s: the header's checksum is wrong (found %08x, "
 				       "expected %08x): the file is damaged",
 				       r->path, crc, expected);
+	if (!utf8_is_clean(r->note, sizeof(r->note)))
+		return log_error_errno(EBADMSG,
+				       "%s: the note in the header is not UTF-8, or has control "
+				       "characters",
+				       r->path);
 	return 0;
 }
 
@@ -230,13 +239,16 @@ static int replay_finish(struct replay *r, enum replay_end end)
 	return 0;
 }
 
-/* When the record that was read is due, in CLOCK_MONOTONIC microseconds; 0 for at once. */
+/* When the record that was read is due, in CLOCK_MONOTONIC microseconds; 0 for at once. Whatever time it has. */
 static uint64_t replay_due_usec(const struct replay *r)
 {
+	double after_usec;
+
 	if (r->speed <= 0 || r->next.time_ns <= r->first_ns)
 		return 0;
+	after_usec = (double)(r->next.time_ns - r->first_ns) / NSEC_PER_USEC / r->speed;
 	return r->start_usec +
-	       (uint64_t)((double)(r->next.time_ns - r->first_ns) / NSEC_PER_USEC / r->speed);
+	       (after_usec < AFTER_MAX_USEC ? (uint64_t)after_usec : (uint64_t)AFTER_MAX_USEC);
 }
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)

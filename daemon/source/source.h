@@ -25,7 +25,7 @@ struct events_params {
  * Load and attach the BPF programs of the family that this kernel has, and drain them on the loop.
  * Logging. On success fills the facts, the family and the map capacity of host, and adds causes for what
  * could not be attached. -EPERM, -ENOSYS, -ENOENT (no BTF) and the like where BPF is not to be had at
- * all; host says why then too. The sink is called from the loop only.
+ * all; host says why then too. The sink is called from the loop only; what it fails with ends the loop.
  */
 int events_new(sd_event *event, const struct events_params *params, const struct cetd_sink *sink,
 	       struct cetd_host *host, struct events **ret);
@@ -75,6 +75,9 @@ void discovery_nudge(struct discovery *d, uint64_t key);
 /* Fill kernel_release, kvm_vendor, guest_cet, realtime_offset_ns and causes. Quiet; never fails: what cannot
  * be found out is a cause. root is "/" or a directory with the same files, for tests. */
 void probe_host(const char *root, struct cetd_host *ret);
+
+/* CLOCK_REALTIME - CLOCK_MONOTONIC now: another one when the clock was set, or the host slept. */
+uint64_t probe_realtime_offset_ns(void);
 
 /* Append a cause, formatted; dropped when full or when the code is there already. */
 void host_add_cause(struct cetd_host *host, const char *code, const char *advice,

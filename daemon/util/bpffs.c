@@ -72,6 +72,7 @@ int bpffs_claim(const char *dir, int *ret_fd)
 		return r;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	bpffs_clear(dir, BPFFS_NEW);
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

@@ -7,8 +7,12 @@
 
 #define BPFFS_PATH_SIZE PATH_MAX
 
+/* What is to take the place of another pin is made under its name with this before it. */
+#define BPFFS_NEW "new-"
+
 /*
- * Make the directory if it is not there, and keep others from using it for as long as *ret_fd is open.
+ * Make the directory if it is not there, and keep others from using it for as long as *ret_fd is open. What did not
+ * come to take a pin's place is removed.
  * -EOPNOTSUPP: not in bpffs; -EBUSY: another process has it; -EACCES, -EROFS and the like.
  */
 int bpffs_claim(const char *dir, int *ret_fd);

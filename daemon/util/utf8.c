@@ -71,6 +71,16 @@ static bool is_control(const unsigned char *s)
 	return s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0);
 }
 
+bool utf8_is_clean(const char *buf, size_t size)
+{
+	if (!utf8_is_valid(buf, size))
+		return false;
+	for (const unsigned char *s = (const unsigned char *)buf; *s; s++)
+		if (is_control(s))
+			return false;
+	return true;
+}
+
 void utf8_sanitize(const char *text, char *ret, size_t size)
 {
 	const unsigned char *s = (const unsigned char *)text;

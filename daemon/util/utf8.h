@@ -12,6 +12,9 @@ size_t utf8_sequence_length(const char *text, size_t max);
  * noncharacters, no code point above U+10FFFF, no overlong form? */
 bool utf8_is_valid(const char *buf, size_t size);
 
+/* Likewise, and without control characters: does utf8_sanitize() leave it as it is? */
+bool utf8_is_clean(const char *buf, size_t size);
+
 /* Copy text into ret (size > 0 bytes with the NUL), each byte that is not part of valid UTF-8 and each
  * control character as '?'; cut at a character's boundary. */
 void utf8_sanitize(const char *text, char *ret, size_t size);

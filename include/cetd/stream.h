@@ -79,7 +79,8 @@ struct cetd_host {
 	struct cetd_cause causes[CETD_CAUSES_MAX];
 };
 
-/* CETD_MESSAGE_VM_ADD: a VM was found, or more is known of it. Strings are valid UTF-8, NUL-terminated. */
+/* CETD_MESSAGE_VM_ADD: a VM was found, or more is known of it. Strings are UTF-8 without control
+ * characters, NUL-terminated. */
 struct cetd_identity {
 	__u64 key;
 	__u64 vm_id;	      /* 0: this kernel has none */

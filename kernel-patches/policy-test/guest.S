@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Branch to something that is not ENDBR64, RDI times or until told to stop, at CPL 0 or, if RSI is not 0,
- * at CPL 3. Count faults, branches that went through, and rounds in the block at RDX.
+ * at CPL 3. Count faults, branches that went through, and rounds in the block at RDX; and faults that are not like the
+ * first one, or that come with other registers than there were at the branch.
  */
 #include "guest.h"
 
@@ -34,6 +35,13 @@ _start:
 rounds:
 	lea 1f(%rip), %r14
 	lea bad(%rip), %rax
+	test %rsp, %rsp			/* the same flags each time */
+	stc
+	.set i, 1
+	.irp register, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r13
+	lea i(%r12), %\register
+	.set i, i + 1
+	.endr
 	jmp *%rax
 bad:
 	incq BLOCK_PASSED(%r15)
@@ -49,7 +57,22 @@ on_cp:
 	endbr64
 	cmpq $3, (%rsp)
 	jne on_other
-	incq BLOCK_FAULTS(%r15)
+	.set i, 1
+	.irp register, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r13
+	lea i(%r12), %rax
+	cmp %rax, %\register
+	jne differs
+	.set i, i + 1
+	.endr
+	mov $5, %ecx			/* error code, RIP, CS, RFLAGS, RSP, SS */
+	cmpq $0, BLOCK_FRAME + 40(%r15)
+	je first
+1:	mov (%rsp, %rcx, 8), %rax
+	cmp %rax, BLOCK_FRAME(%r15, %rcx, 8)
+	jne differs
+	dec %ecx
+	jns 1b
+2:	incq BLOCK_FAULTS(%r15)
 	mov %r14, 8(%rsp)
 	testb $3, 16(%rsp)
 	jz 1f
@@ -59,6 +82,17 @@ on_cp:
 	wrmsr
 1:	add $8, %rsp
 	iretq
+
+first:
+	mov (%rsp, %rcx, 8), %rax
+	mov %rax, BLOCK_FRAME(%r15, %rcx, 8)
+	dec %ecx
+	jns first
+	jmp 2b
+
+differs:
+	incq BLOCK_DIFFERS(%r15)
+	jmp 2b
 
 on_other:
 	endbr64

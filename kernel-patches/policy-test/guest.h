@@ -11,6 +11,8 @@
 #define BLOCK_ROUNDS 16
 #define BLOCK_STOP 24
 #define BLOCK_S_CET 32
+#define BLOCK_DIFFERS 40
+#define BLOCK_FRAME 48 /* what the first fault pushed, 6 * 8 bytes */
 
 #define PORT_END 0x80
 #define END_OK 1

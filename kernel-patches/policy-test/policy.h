@@ -19,3 +19,9 @@ struct policy {
 	__u64 verdict;
 	__u64 vcpus; /* which vCPUs get the verdict; faults of the others are delivered */
 };
+
+/* The context of grant: the VM's policy is to go away by itself after that time. */
+struct lease_request {
+	__u64 vm_id;
+	__u64 ns;
+};

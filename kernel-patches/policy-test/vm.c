@@ -209,8 +209,19 @@ void vm_stop(struct vm *vm)
 	vm_join(vm);
 }
 
+static uint64_t differences;
+
+uint64_t vm_differences(void)
+{
+	uint64_t n = differences;
+
+	differences = 0;
+	return n;
+}
+
 void vm_free(struct vm *vm)
 {
+	differences += vm_sum(vm, BLOCK_DIFFERS);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		munmap(vm->vcpus[i].run, vm->run_bytes);
 		close(vm->vcpus[i].fd);

@@ -34,6 +34,7 @@ void vm_end(struct vm *vm, unsigned int i); /* have one vCPU's guest end */
 void vm_stop(struct vm *vm);		    /* have all of them end, and wait for it */
 void vm_join(struct vm *vm);
 void vm_free(struct vm *vm);
+uint64_t vm_differences(void); /* faults of VMs freed since the last call that were not as they should be */
 struct vm *vm_move(struct vm *from); /* into a new VM, with the state that a migration carries; frees the old one */
 uint64_t vm_get(const struct vm *vm, unsigned int i, unsigned int offset); /* of the block of one vCPU */
 uint64_t vm_sum(const struct vm *vm, unsigned int offset);		   /* of all of them */

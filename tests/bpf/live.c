@@ -38,6 +38,8 @@ static int on_message(void *userdata, const struct cetd_message *m)
 	struct seen *s;
 
 	l->n_messages++;
+	if (l->sink_error)
+		return l->sink_error;
 	for (size_t i = 0; i < ARRAY_SIZE(l->seen); i++) {
 		l->seen[i].is_settled = m->type == CETD_MESSAGE_SETTLED;
 		if (m->type == CETD_MESSAGE_LOST)

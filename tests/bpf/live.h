@@ -31,6 +31,7 @@ struct live {
 	struct cetd_host host;
 	struct seen seen[2];
 	uint64_t n_messages;
+	int sink_error; /* what the sink says to each message */
 };
 
 /* Skips the test, with the reason, where there is no KVM or no BPF. */

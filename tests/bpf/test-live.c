@@ -110,6 +110,29 @@ static void test_idle_source_sleeps_and_wakes_at_the_first_event(void **state)
 	live_stop(&l);
 }
 
+/* It would never send anything again. */
+static void test_sink_that_fails_ends_the_loop(void **state)
+{
+	int level = log_get_max_level();
+	struct live l;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	log_set_max_level(LOG_CRIT);
+	live_start(&l);
+	l.sink_error = -ENOMEM;
+	pid = guest_start("msr-loop", 1, 1, 500, &fd);
+	assert_true(pid > 0);
+	assert_true(guest_report(fd) > 0);
+	assert_true(sd_event_add_time_relative(l.event, NULL, CLOCK_MONOTONIC, 3 * USEC_PER_SEC, 1,
+					       NULL, NULL) >= 0);
+	assert_int_equal(sd_event_loop(l.event), -ENOMEM);
+	guest_stop(pid);
+	live_stop(&l);
+	log_set_max_level(level);
+}
+
 static void test_samples_and_drops_make_up_the_count(void **state)
 {
 	struct live l;
@@ -301,6 +324,7 @@ int main(void)
 		cmocka_unit_test(test_counts_equal_the_guests_own),
 		cmocka_unit_test(test_vms_of_one_process_share_its_key),
 		cmocka_unit_test(test_idle_source_sleeps_and_wakes_at_the_first_event),
+		cmocka_unit_test(test_sink_that_fails_ends_the_loop),
 		cmocka_unit_test(test_samples_and_drops_make_up_the_count),
 		cmocka_unit_test(test_forgotten_vm_sends_its_last_and_leaves_the_map),
 		cmocka_unit_test(test_forgotten_key_starts_afresh),

@@ -23,6 +23,7 @@
 
 #define WAIT_USEC (5 * USEC_PER_SEC)
 #define MANY 500
+#define WIDE 2100
 
 static sd_event *loop;
 static char root[128];
@@ -294,6 +295,14 @@ static void test_refusals(struct actor *a, pid_t vm, pid_t other, pid_t child)
 	check(act(a, vm, "mixed.service", "/system.slice/mixed.service", ACTOR_FREEZE, -EBUSY) &&
 		      called(""),
 	      "and one with another process in a cgroup below");
+	make_cgroup("/system.slice/wide.service", vm, 0);
+	for (int i = 0; i < WIDE; i++) {
+		snprintf(named, sizeof(named), "/system.slice/wide.service/%d", i);
+		make_cgroup(named, 0, 0);
+	}
+	check(act(a, vm, "wide.service", "/system.slice/wide.service", ACTOR_FREEZE, -EOPNOTSUPP) &&
+		      called("") && strstr(ended.message, "cannot all be read"),
+	      "one with cgroups without end is not looked through");
 	make_cgroup("/system.slice/family.service", vm, child);
 	check(act(a, vm, "family.service", "/system.slice/family.service", ACTOR_FREEZE, 0),
 	      "a child of the VMM is no other");

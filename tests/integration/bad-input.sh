@@ -26,6 +26,8 @@ cetd=$BUILD/cetd
 quiet=(--bus=none --metrics off)
 
 refused "unknown option" 2 "did you mean --replay" "$cetd" --reply x
+refused "unknown letter among others" 2 "unknown option '-x'" "$cetd" --dry-run -xz
+refused "value for an option without one" 2 "unknown option '--version=2', did you mean --version" "$cetd" --version=2
 refused "stray argument" 2 "unexpected argument 'x'" "$cetd" x
 refused "option without value" 2 "needs a value" "$cetd" --config
 refused "bad speed" 2 "valid is a number" "$cetd" --replay x --speed fast

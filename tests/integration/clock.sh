@@ -44,4 +44,24 @@ check "and the VM is shown" cetctl show "$vm"
 jump 0 >/dev/null
 stop_daemon
 equal "cetd ends well" 0 $?
+
+# Of this host: what happened is shown by the clock as it is now, as when it was wrong until the network came up.
+have_bpf && have_kvm || {
+	skip "the wall clock of a cetd that watches VMs: needs root, BTF and /dev/kvm"
+	exit $failed
+}
+CLOCK_SHIFT=$work/shift LD_PRELOAD=$PWD/$BUILD/tests/clock-shift.so start_daemon || not_ok "cetd starts on this host"
+vm_name=clock$$
+start_vm $vm_name --count 10 --linger 600 "$BUILD/guest/msr-loop.bin"
+first_seen() { cetctl show $vm_name --json 2>/dev/null | jq -e '.first_seen_usec / 1000000 | floor'; }
+check "a VM is found" wait_for 20 first_seen
+before=$(first_seen)
+echo 86400 >"$work/shift"
+equal "a day forward: it was seen a day later" 86400 $(($(first_seen) - before))
+echo -86400 >"$work/shift"
+equal "a day back: a day earlier" -86400 $(($(first_seen) - before))
+check "which is told" grep -qE "The clock was set by -(172800.0|172799.9)[0-9]+ s" "$work/cetd.log"
+echo 0 >"$work/shift"
+equal "and back again" 0 $(($(first_seen) - before))
+stop_daemon
 exit $failed

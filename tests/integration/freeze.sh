@@ -42,6 +42,7 @@ check "which is logged, with who asked" grep -q "freeze, asked for by user 0, wa
 stop_daemon
 
 start "$work/orders" "$BUILD/tests/fake-machine" $vm_name "$work/refuse"
+stand_in=$pid
 wait_for 10 eval 'bus list | grep -q "^org.freedesktop.systemd1 .*fake"' || not_ok "the stand-in starts"
 unit=machine-$vm_pid.scope
 start_cetd --dry-run
@@ -105,6 +106,19 @@ start_vm $vm_name --count 10 --linger 600 "$BUILD/guest/msr-loop.bin"
 check "a VM that comes back is frozen" wait_for 20 grep -q "FreezeUnit machine-$vm_pid.scope" "$work/orders"
 equal "until it is thawed" "" "$(vm Thaw)"
 check "by an order" grep -q "ThawUnit machine-$vm_pid.scope" "$work/orders"
+
+# A VM that ends while it is asked how to freeze it: that failed, and it is not frozen when it comes back.
+kill -STOP "$stand_in"
+vm Freeze tt 2 0 >"$work/late" &
+late=$!
+check "what is persistent is stored before the order goes out" wait_for 5 \
+	jq -e '.overrides | length == 1' "$state/overrides.json"
+stop "$vm_pid"
+wait_for 10 eval '! is_seen $vm_name' || not_ok "the VM ends"
+kill -CONT "$stand_in"
+wait $late
+match "a VM that ends meanwhile is not frozen" "The VM cannot be frozen: its process has ended" "$(cat "$work/late")"
+check "and nothing of it is left" wait_for 5 jq -e '.overrides == []' "$state/overrides.json"
 stop_daemon
 
 # The VMs of a recording are not here: units of their names are others'.

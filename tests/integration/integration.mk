@@ -2,7 +2,7 @@
 # Tests of the whole daemon, plain and sanitized; run by `make check`.
 INTEGRATION := $(addprefix tests/integration/,bad-input.sh daemon.sh freeze.sh overrides.sh pins.sh policy.sh \
 	replay.sh signals.sh)
-CHECKS += $(INTEGRATION) tests/integration/store-crash.sh
+CHECKS += $(INTEGRATION) $(addprefix tests/integration/,pins-crash.sh store-crash.sh)
 CHECK_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,fake-machine inject kill-at)
 SANITIZED_CHECKS += $(INTEGRATION)
 SANITIZED_NEEDS += lab-guests $(addprefix $(BUILD)/tests/,fake-machine inject)
@@ -12,8 +12,9 @@ $(BUILD)/tests/inject: $(BUILD)/tests/integration/inject.o $(BUILD)/tests/bpf/gu
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,json-c)
 
-# The store of overrides belongs to the composition root, of which the unit tests link nothing else.
-$(BUILD)/tests/test-policy-store: $(BUILD)/tests/unit/test-policy-store.o $(BUILD)/daemon/policy-store.o $(BUILD)/libcetd.a
+# These belong to the composition root, of which the unit tests link nothing else.
+$(addprefix $(BUILD)/tests/test-,policy-store settings): $(BUILD)/tests/test-%: $(BUILD)/tests/unit/test-%.o \
+		$(BUILD)/daemon/%.o $(BUILD)/libcetd.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,cmocka $(DAEMON_LIBS)) -lm

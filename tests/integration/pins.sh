@@ -102,11 +102,21 @@ check "on the same counters" wait_for 5 agree loop
 start_vm more --json --linger 3600 --count 1000 "$BUILD/guest/msr-loop.bin"
 check "which count each event once" wait_for 20 agree more
 
-# Half of the pins: nobody goes on with that.
+# Without one of the programs, as after a daemon that was killed while it replaced them: the counters go on.
 kill_daemon
 rm "$pins"/link-stock_msr
 daemon --config "$work/conf"
-match "pins that are not whole are dropped, and that is said" 'begin anew' "$(cat "$work/cetd.log")"
+match "a program that is missing is replaced with the others, and that is said" 'they are replaced: No such file' \
+	"$(cat "$work/cetd.log")"
+check "on the same counters" wait_for 5 agree loop
+start_vm again --json --linger 3600 --count 1000 "$BUILD/guest/msr-loop.bin"
+check "which count each event once" wait_for 20 agree again
+
+# Without one of the maps: nobody goes on with that.
+kill_daemon
+rm "$pins"/map-slots
+daemon --config "$work/conf"
+match "maps that are not whole are dropped, and that is said" 'begin anew' "$(cat "$work/cetd.log")"
 start_vm anew --json --linger 3600 --count 1000 "$BUILD/guest/msr-loop.bin"
 check "and counting begins anew" wait_for 20 agree anew
 

@@ -55,27 +55,29 @@ start_daemon --config "$work/cetd.conf" || {
 	not_ok "cetd starts with policies"
 	exit 1
 }
-start_vm web-1 --count 100 --linger 60 "$BUILD/guest/msr-loop.bin"
-start_vm other --count 100 --linger 60 "$BUILD/guest/msr-loop.bin"
+# Names that no other test on this host has.
+web=web$$ other=other$$
+start_vm $web --count 100 --linger 60 "$BUILD/guest/msr-loop.bin"
+start_vm $other --count 100 --linger 60 "$BUILD/guest/msr-loop.bin"
 # policy VM JQ: that part of a VM's policy.
 policy() { cetctl dump | jq -r ".vms[] | select(.name == \"$1\") | .policy | $2"; }
 is() { [ "$(policy "$1" "$2")" = "$3" ]; }
-check "a VM that matches gets the rule" wait_for 20 is web-1 .mode.rule web
+check "a VM that matches gets the rule" wait_for 20 is $web .mode.rule web
 equal "with its values" "enforce off throttle 100" \
-	"$(policy web-1 '"\(.mode.value) \(.ibt.value) \(.cp_rate.value[0].then) \(.cp_rate.value[0].limit)"')"
+	"$(policy $web '"\(.mode.value) \(.ibt.value) \(.cp_rate.value[0].then) \(.cp_rate.value[0].limit)"')"
 match "and the reason" "rule web \(.*/policy.d/10-a.json:5\) is the first that matches" \
-	"$(policy web-1 .ibt.reason)"
+	"$(policy $web .ibt.reason)"
 equal "what no rule sets comes from the next one" "rest true" \
-	"$(policy web-1 '"\(.record.rule) \(.record.value)"')"
-check "a VM that does not match gets the rest" wait_for 20 is other .mode.rule rest
-equal "and keeps its IBT" "keep default" "$(policy other '"\(.ibt.value) \(.ibt.source)"')"
+	"$(policy $web '"\(.record.rule) \(.record.value)"')"
+check "a VM that does not match gets the rest" wait_for 20 is $other .mode.rule rest
+equal "and keeps its IBT" "keep default" "$(policy $other '"\(.ibt.value) \(.ibt.source)"')"
 if [ "$(cetctl dump | jq -r .host.coverage.enforcement.state)" = unobservable ]; then
-	equal "a kernel without the hook does not enforce" unenforceable "$(policy web-1 .mode.effect)"
-	match "and says what would help" "boot a host kernel with kvm_cet_ops" "$(policy web-1 .mode.advice)"
+	equal "a kernel without the hook does not enforce" unenforceable "$(policy $web .mode.effect)"
+	match "and says what would help" "boot a host kernel with kvm_cet_ops" "$(policy $web .mode.advice)"
 else
 	skip "a kernel without the hook does not enforce: this one has it"
 fi
-match "cetctl shows a VM's settings" 'ibt +off .*rule web \(' "$(cetctl policy show web-1)"
+match "cetctl shows a VM's settings" 'ibt +off .*rule web \(' "$(cetctl policy show $web)"
 check "and all VMs'" eval '[ "$(cetctl policy show --json | jq length)" -ge 2 ]' # the host may have others
 # Real #CP, which KVM injects; the VM has no name, so only the rest is for it.
 injected="" # the VMs' pids, separated by |
@@ -98,13 +100,13 @@ reload() {
 }
 printf '{ "version": 1,\n\n"rules": [ { "id": "web", "ibt": "keep" } ] }' >"$rules/20-b.json"
 match "a second rule of the same id is refused" '20-b.json:3: id is "web", which is that of the rule at' "$(reload)"
-equal "and the old rules stay" "rest true" "$(policy other '"\(.record.rule) \(.record.value)"')"
+equal "and the old rules stay" "rest true" "$(policy $other '"\(.record.rule) \(.record.value)"')"
 printf '{ "version": 1, "rules": [ { "id": "x", "shtsk": "hide" } ] }' >"$rules/20-b.json"
 match "an unknown key is refused with the nearest" 'unknown key shtsk, did you mean shstk\?' "$(reload)"
-equal "and the old rules stay again" rest "$(policy other .mode.rule)"
+equal "and the old rules stay again" rest "$(policy $other .mode.rule)"
 rm "$rules"/20-b.json
 check "what is good again is taken" reload
-equal "and what is gone is gone" "default monitor" "$(policy other '"\(.mode.source) \(.mode.value)"')"
+equal "and what is gone is gone" "default monitor" "$(policy $other '"\(.mode.source) \(.mode.value)"')"
 rm "$rules"/10-a.json
 check "no rules at all are good" reload
 equal "and then there is no policy" "null null" "$(cetctl dump | jq -r '"\(.policy) \(.vms[0].policy)"')"
@@ -112,16 +114,19 @@ inject || not_ok "another VM to inject into is found"
 check "more faults are counted" wait_for 20 eval \
 	'cetctl list --json | jq -e ".[] | select(.pid == $pid and .injected_control_protection == 3)"'
 equal "but without record not in the log" 3 "$(recorded)"
-equal "cetctl says so" "No policy is in force." "$(cetctl policy show other)"
+equal "cetctl says so" "No policy is in force." "$(cetctl policy show $other)"
 stop_daemon
 
 # A dry run is told what is in force, does nothing, and counts nothing.
 printf '{ "version": 1, "rules": [ { "id": "web", "match": { "name": "web*" }, "mode": "enforce", "ibt": "off" } ] }' >"$rules/10-a.json"
 start_daemon --config "$work/cetd.conf" --dry-run || not_ok "a dry run starts"
 check "a dry run says what it would do" wait_for 20 grep -q "Dry run: the policy of VM .* would be to turn off IBT" "$work/cetd.log"
-equal "but shows no counts as if it had" null "$(cetctl dump | jq -c '.vms[] | select(.name == "web-1") | .storms')"
+equal "but shows no counts as if it had" null "$(cetctl dump | jq -c ".vms[] | select(.name == \"$web\") | .storms")"
 equal "nor are there metrics" 0 "$(scrape | grep -c '^cetd_vm_policy_decisions_total')"
 equal "what should hold is there" "enforce rule web" "$(scrape | sed -nE \
 	's/^cetd_vm_policy_info\{.*setting="mode",value="([a-z]*)",effect="[a-z_]*",source="([a-z]*)",rule="web"\} 1$/\1 \2 web/p')"
+printf '{ "policy_dir": "%s", "policy_lease_sec": 90 }' "$rules" >"$work/cetd.conf"
+check "another lease is read" reload
+check "and taken up at once" grep -q "Policies end 90 s after the last cetd from now on" "$work/cetd.log"
 stop_daemon
 exit $failed

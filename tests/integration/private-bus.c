@@ -54,7 +54,8 @@ pid_t private_bus_start(void)
 		return -1;
 	fprintf(f,
 		"<busconfig><type>test</type><listen>%s</listen><auth>EXTERNAL</auth>"
-		"<policy context='default'><allow send_destination='*' eavesdrop='true'/>"
+		"<policy context='default'><allow user='*'/>"
+		"<allow send_destination='*' eavesdrop='true'/>"
 		"<allow eavesdrop='true'/><allow own='*'/></policy></busconfig>\n",
 		address);
 	fclose(f);

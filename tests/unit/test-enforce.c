@@ -34,14 +34,6 @@ static void test_layouts(void **state)
 		assert_int_equal(layout_compare(&cases[i].found, &wanted), cases[i].verdict);
 }
 
-static void test_objects_are_told_apart(void **state)
-{
-	(void)state;
-	assert_int_equal(layout_object_id("abc", 3), layout_object_id("abc", 3));
-	assert_int_not_equal(layout_object_id("abc", 3), layout_object_id("abd", 3));
-	assert_int_not_equal(layout_object_id("abc", 3), layout_object_id("abc", 2));
-}
-
 static void test_dry_run_keeps_what_it_is_told(void **state)
 {
 	struct cetd_policy policy = {.generation = 4, .mode = CETD_MODE_ENFORCE, .n_rates = 1}, got;
@@ -82,7 +74,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_layouts),
-		cmocka_unit_test(test_objects_are_told_apart),
 		cmocka_unit_test(test_dry_run_keeps_what_it_is_told),
 	};
 

@@ -111,11 +111,13 @@ static struct model *model_with(const enum cetd_coverage states[_CETD_FACT_MAX])
 	strcpy(hostile.id, "pid-1002");
 	strcpy(hostile.uuid, "");
 	strcpy(hostile.unit, "");
-	strcpy(hostile.name, "a\\b\"} 1\ncetd_vms 99\n# EOF\n\xf0\x9f\x90\xa7");
 	hostile.attribution = CETD_ATTRIBUTION_AMBIGUOUS;
 	hostile.vms_in_process = 3;
 	assert_int_equal(sample_vm(m, &plain), 0);
 	assert_int_equal(sample_vm(m, &hostile), 0);
+	/* The model would not take that any more. */
+	strcpy(model_find_key(m, hostile.key)->identity.name,
+	       "a\\b\"} 1\ncetd_vms 99\n# EOF\n\xf0\x9f\x90\xa7");
 	assert_int_equal(sample_counters(m, plain.key, 100), 0);
 	assert_int_equal(sample_lost(m, 2), 0);
 	return m;

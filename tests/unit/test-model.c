@@ -172,6 +172,27 @@ static void test_equal_ids_are_told_apart(void **state _unused_)
 	model_free(m);
 }
 
+/* Names that look like what an id is made unique by, there first: ids stay unique all the same. */
+static void test_ids_that_look_made_unique(void **state _unused_)
+{
+	static const char *const ids[] = {"web", "web-pid-7", "web-9", "web-9-1"};
+	struct seen seen;
+	struct model *m = make_model(10, &seen);
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(ids); i++)
+		add(m, i + 1, i + 1, ids[i], ids[i]);
+	add(m, 9, 7, "web", "web");
+	assert_int_equal(m->n_vms, 5);
+	assert_string_equal(model_find_key(m, 9)->identity.id, "web-9-2");
+	for (unsigned int i = 0; i < ARRAY_SIZE(ids); i++)
+		assert_ptr_equal(model_find_id(m, ids[i]), model_find_key(m, i + 1));
+	/* Said again, nothing changes. */
+	add(m, 9, 7, "web", "web");
+	assert_int_equal(seen.renamed + seen.changed, 0);
+	assert_ptr_equal(model_find_id(m, "web-9-2"), model_find_key(m, 9));
+	model_free(m);
+}
+
 /* 35 bytes, then characters of two: a cut after 36 would split one. */
 static void test_equal_ids_stay_utf8(void **state _unused_)
 {
@@ -235,6 +256,27 @@ static void test_counters_before_discovery_are_kept(void **state _unused_)
 	assert_string_equal(seen.old_id, "pid-9-vm-42");
 	assert_int_equal(vm_cp_total(model_find_key(m, 42)), 5);
 	assert_int_equal(model_find_key(m, 42)->last_activity_ns, 100);
+	model_free(m);
+}
+
+/* A VM that is found to be just what was made up for it is another all the same: policies wait for it to be found. */
+static void test_found_as_made_up_is_a_change(void **state _unused_)
+{
+	struct cetd_counters_message c = {.key = CETD_KEY_TGID | 3, .vm = {.tgid = 3}};
+	struct cetd_identity identity;
+	struct seen seen;
+	struct model *m = make_model(10, &seen);
+
+	c.vm.counters.injected = 1;
+	apply(m, CETD_MESSAGE_COUNTERS, &c, 10);
+	assert_true(model_find_key(m, c.key)->is_provisional);
+	identity = model_find_key(m, c.key)->identity;
+	seen.changed = 0;
+	apply(m, CETD_MESSAGE_VM_ADD, &identity, 20);
+	assert_false(model_find_key(m, c.key)->is_provisional);
+	assert_int_equal(seen.changed, 1);
+	apply(m, CETD_MESSAGE_VM_ADD, &identity, 30);
+	assert_int_equal(seen.changed, 1);
 	model_free(m);
 }
 
@@ -339,6 +381,11 @@ static void test_bad_messages_change_nothing(void **state _unused_)
 	assert_int_equal(apply(m, CETD_MESSAGE_VM_ADD, &identity, 1), -EBADMSG);
 	snprintf(identity.name, sizeof(identity.name), "\xff");
 	assert_int_equal(apply(m, CETD_MESSAGE_VM_ADD, &identity, 1), -EBADMSG);
+	/* What a terminal would obey, or a log would take for a line of its own. */
+	snprintf(identity.name, sizeof(identity.name), "a\033]0;title\a");
+	assert_int_equal(apply(m, CETD_MESSAGE_VM_ADD, &identity, 1), -EBADMSG);
+	snprintf(identity.name, sizeof(identity.name), "a\n<0>b");
+	assert_int_equal(apply(m, CETD_MESSAGE_VM_ADD, &identity, 1), -EBADMSG);
 	event.kind = _CETD_KIND_MAX;
 	assert_int_equal(apply(m, CETD_MESSAGE_EVENT, &event, 1), -EBADMSG);
 	event = (struct cetd_event){.cpl = 4};
@@ -346,6 +393,8 @@ static void test_bad_messages_change_nothing(void **state _unused_)
 	history.history.faults[63].action = _CETD_ACTION_MAX;
 	assert_int_equal(apply(m, CETD_MESSAGE_HISTORY, &history, 1), -EBADMSG);
 	host.n_causes = CETD_CAUSES_MAX + 1;
+	assert_int_equal(apply(m, CETD_MESSAGE_HOST, &host, 1), -EBADMSG);
+	host = (struct cetd_host){.kernel_release = "6.12\033[2J"};
 	assert_int_equal(apply(m, CETD_MESSAGE_HOST, &host, 1), -EBADMSG);
 
 	assert_int_equal(seen.added + seen.changed + seen.events + seen.hosts, 0);
@@ -377,9 +426,11 @@ int main(void)
 		cmocka_unit_test(test_find_by_uuid_in_any_spelling),
 		cmocka_unit_test(test_equal_names_are_ambiguous),
 		cmocka_unit_test(test_equal_ids_are_told_apart),
+		cmocka_unit_test(test_ids_that_look_made_unique),
 		cmocka_unit_test(test_equal_ids_stay_utf8),
 		cmocka_unit_test(test_ids_to_keep),
 		cmocka_unit_test(test_counters_before_discovery_are_kept),
+		cmocka_unit_test(test_found_as_made_up_is_a_change),
 		cmocka_unit_test(test_same_counters_are_no_change),
 		cmocka_unit_test(test_registry_is_bounded),
 		cmocka_unit_test(test_faults_newest_first_without_torn_records),

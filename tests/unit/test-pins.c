@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "source/pins.h"
+#include "util/pinned.h"
 
 static struct pins_layout layout(void)
 {
@@ -123,9 +124,10 @@ static void test_hooks_that_came_or_went_replace_the_programs(void **state)
 static void test_objects_differ_by_one_byte(void **state)
 {
 	(void)state;
-	assert_int_equal(pins_object_id("abc", 3), pins_object_id("abc", 3));
-	assert_int_not_equal(pins_object_id("abc", 3), pins_object_id("abd", 3));
-	assert_int_not_equal(pins_object_id("abc", 3), pins_object_id("abc", 4));
+	assert_int_equal(pinned_id("abc", 3), pinned_id("abc", 3));
+	assert_int_not_equal(pinned_id("abc", 3), pinned_id("abd", 3));
+	assert_int_not_equal(pinned_id("abc", 3), pinned_id("abc", 4));
+	assert_int_not_equal(pinned_id("abc", 3), pinned_id("abc", 2));
 }
 
 int main(void)

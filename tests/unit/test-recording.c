@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <zlib.h>
+
 #include <cmocka.h>
 
 #include "source/recording.h"
@@ -25,6 +27,7 @@ struct outcome {
 	enum replay_end end;
 	char note[RECORDING_NOTE_MAX + 1];
 	int refuse_at;
+	uint64_t give_up_usec;
 };
 
 static void write_recording(const char *note)
@@ -64,14 +67,17 @@ static void on_done(void *userdata, enum replay_end end, uint64_t messages)
 	sd_event_exit(o->event, 0);
 }
 
-static int replay(struct outcome *o)
+static int replay_at(struct outcome *o, double speed)
 {
 	const struct cetd_sink sink = {on_message, o};
 	struct replay *r = NULL;
 	int k;
 
 	assert_int_equal(sd_event_new(&o->event), 0);
-	k = replay_new(o->event, path, 0, &sink, on_done, o, &r);
+	if (o->give_up_usec)
+		assert_true(sd_event_add_time_relative(o->event, NULL, CLOCK_MONOTONIC,
+						       o->give_up_usec, 1, NULL, NULL) >= 0);
+	k = replay_new(o->event, path, speed, &sink, on_done, o, &r);
 	if (k >= 0) {
 		snprintf(o->note, sizeof(o->note), "%s", replay_get_note(r));
 		assert_int_equal(sd_event_loop(o->event), 0);
@@ -79,6 +85,11 @@ static int replay(struct outcome *o)
 	replay_free(r);
 	o->event = sd_event_unref(o->event);
 	return k;
+}
+
+static int replay(struct outcome *o)
+{
+	return replay_at(o, 0);
 }
 
 static long file_size(void)
@@ -99,6 +110,24 @@ static void flip_byte(long offset)
 	c = fgetc(f);
 	fseek(f, offset, SEEK_SET);
 	fputc(c ^ 0x40, f);
+	fclose(f);
+}
+
+/* Change the note "a note", and the header's checksum with it. */
+static void set_note_byte(long at, char value)
+{
+	const long note = 8 + 4 * 4 + 8;
+	unsigned char header[64];
+	uint32_t crc;
+	FILE *f = fopen(path, "r+e");
+
+	assert_non_null(f);
+	assert_int_equal(fread(header, (size_t)note + 6, 1, f), 1);
+	header[note + at] = (unsigned char)value;
+	crc = (uint32_t)crc32(0, header, (uInt)note + 6);
+	rewind(f);
+	assert_int_equal(fwrite(header, (size_t)note + 6, 1, f), 1);
+	assert_int_equal(fwrite(&crc, sizeof(crc), 1, f), 1);
 	fclose(f);
 }
 
@@ -197,6 +226,48 @@ static void test_refused_message_ends_the_replay(void **state _unused_)
 	assert_int_equal(o.received, 2);
 }
 
+/* Two messages as far apart as can be written: the second is not due, at no speed. */
+static void test_far_times_are_not_now(void **state _unused_)
+{
+	static const double speeds[] = {1, 1e-300, 1e6};
+	const struct cetd_message first = {CETD_MESSAGE_SETTLED, 0, 1, NULL},
+				  last = {CETD_MESSAGE_SETTLED, 0, UINT64_MAX, NULL};
+	struct recorder *r;
+
+	unlink(path);
+	assert_int_equal(recorder_new(path, "", &r), 0);
+	assert_int_equal(recorder_write(r, &first), 0);
+	assert_int_equal(recorder_write(r, &last), 0);
+	recorder_free(r);
+	for (size_t i = 0; i < ARRAY_SIZE(speeds); i++) {
+		struct outcome o = {.give_up_usec = 20000};
+
+		assert_int_equal(replay_at(&o, speeds[i]), 0);
+		assert_int_equal(o.received, 1);
+	}
+}
+
+/* The note is printed. One that could not be replayed is not recorded. */
+static void test_note_must_be_text(void **state _unused_)
+{
+	static const char *const bad[] = {"\033]0;title\a", "two\nlines", "\xff"};
+	struct recorder *r = NULL;
+	struct outcome o = {};
+
+	unlink(path);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(recorder_new(path, bad[i], &r), -EINVAL);
+		assert_null(r);
+		assert_int_equal(access(path, F_OK), -1);
+	}
+	/* One that somebody made up, with the right checksum. */
+	write_recording("a note");
+	set_note_byte(2, '\033');
+	assert_int_equal(replay(&o), -EBADMSG);
+	set_note_byte(2, 'n');
+	assert_int_equal(replay(&o), 0);
+}
+
 static void test_missing_file_is_told(void **state _unused_)
 {
 	struct outcome o = {};
@@ -229,6 +300,8 @@ int main(void)
 		cmocka_unit_test(test_every_cut_is_survived),
 		cmocka_unit_test(test_every_damage_is_told),
 		cmocka_unit_test(test_refused_message_ends_the_replay),
+		cmocka_unit_test(test_far_times_are_not_now),
+		cmocka_unit_test(test_note_must_be_text),
 		cmocka_unit_test(test_missing_file_is_told),
 	};
 

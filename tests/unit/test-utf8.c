@@ -40,6 +40,25 @@ static void test_utf8(void **state _unused_)
 	assert_false(utf8_is_valid("abc", 3)); /* no NUL */
 }
 
+static void test_clean(void **state _unused_)
+{
+	static const struct {
+		const char *good, *bad;
+	} cases[] = {
+		{"plain", "a\nb"},
+		{"t\xc3\xbcr", "\x1b[31m"},
+		{"\xc2\xa0", "\xc2\x9b"}, /* C1 ends at U+009F */
+		{"\xe2\x82\x9b", "\x7f"}, /* 0x9b inside of a character is none */
+		{"", "\xff"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_true(utf8_is_clean(cases[i].good, strlen(cases[i].good) + 1));
+		assert_false(utf8_is_clean(cases[i].bad, strlen(cases[i].bad) + 1));
+	}
+	assert_false(utf8_is_clean("abc", 3)); /* no NUL */
+}
+
 static void test_sanitize(void **state _unused_)
 {
 	static const struct {
@@ -61,7 +80,7 @@ static void test_sanitize(void **state _unused_)
 
 		utf8_sanitize(cases[i].text, out, sizeof(out));
 		assert_string_equal(out, cases[i].expected);
-		assert_true(utf8_is_valid(out, sizeof(out)));
+		assert_true(utf8_is_clean(out, sizeof(out)));
 	}
 }
 
@@ -80,6 +99,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_sanitize),
 		cmocka_unit_test(test_nearest),
 	};
