@@ -30,6 +30,12 @@ $(BUILD)/guest/%.bin: tests/lab/guest/%.S tests/lab/guest/guest.ld
 	$(Q)$(LD) -T tests/lab/guest/guest.ld -o $(BUILD)/guest/$*.elf $(BUILD)/guest/$*.o
 	$(Q)objcopy -O binary $(BUILD)/guest/$*.elf $@
 
+# For the scripts in the emulated host.
+$(BUILD)/jsonflat: tests/lab/init/jsonflat.c
+	$(Q)mkdir -p $(@D)
+	$(Q)echo "  LD      $@"
+	$(Q)$(CC) $(CFLAGS) -D_GNU_SOURCE -std=gnu11 -static -o $@ $< -ljson-c
+
 $(BUILD)/cetview: tests/lab/view/cetview.c
 	$(Q)mkdir -p $(@D)
 	$(Q)echo "  LD      $@"
@@ -50,17 +56,17 @@ $(BUILD)/linux/init: tests/lab/linux/init.S
 
 ## lab: boot kernels on emulated CET hardware and test guests, KVM and cetd there (KERNEL=, TEST=, CPUS=)
 .PHONY: lab
-lab: all lab-guests $(BUILD)/tests/bpf/test-patched $(BUILD)/tests/bpf/pins-layout $(BUILD)/tests/fake-systemd
+lab: all lab-guests $(BUILD)/jsonflat $(BUILD)/tests/bpf/test-patched $(BUILD)/tests/bpf/pins-layout $(BUILD)/tests/fake-systemd
 	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab run
 
 ## lab-bench: what #CP, exits, CET MSRs and moves between CPUs cost, in instructions, on the lab's kernels
 .PHONY: lab-bench
-lab-bench: all lab-guests
+lab-bench: all lab-guests $(BUILD)/jsonflat
 	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab bench
 
 ## lab-shell: an interactive shell in the emulated host (KERNEL=debian-7)
 .PHONY: lab-shell
-lab-shell: all lab-guests
+lab-shell: all lab-guests $(BUILD)/jsonflat
 	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab shell
 
 CHECKS += tests/lab/watchdog.sh

@@ -27,13 +27,14 @@ match() {
 	if [[ $3 =~ $2 ]]; then ok "$1"; else not_ok "$1: expected /$2/, found '${3:0:400}'"; fi
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds.
+# wait_for SECONDS COMMAND...: until it succeeds; tried each wait_step seconds.
+wait_step=0.05
 wait_for() {
 	local end=$((SECONDS + $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
-		sleep 0.05
+		sleep "$wait_step"
 	done
 }
 

@@ -20,7 +20,7 @@ bochs_source() {
 	apt_suite "$bochs_suite" || return 1
 	# Only the upstream tarball is wanted; apt has checked it against the signed index even
 	# where a mirror lacks the small .dsc beside it.
-	(cd "$tmp" && apt-get -qq -o APT::Sandbox::User=root source --download-only --tar-only \
+	(cd "$tmp" && apt-get -qq "${lab_apt_options[@]}" -o APT::Sandbox::User=root source --download-only --tar-only \
 		"bochs/$bochs_suite") >"$lab_cache/log/fetch-bochs.log" 2>&1 || r=$?
 	local tar
 	tar=$(find "$tmp" -name 'bochs_*.orig.tar.*' ! -name '*.asc' | head -1)

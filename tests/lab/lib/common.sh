@@ -44,10 +44,14 @@ lab_logged() {
 	return $r
 }
 
+# Where apt keeps no cache of its own, as in container images, each question costs it seconds.
+lab_apt_options=(-o "Dir::Cache::pkgcache=$lab_cache/apt-cache.bin")
+lab_apt_cache() { apt-cache "${lab_apt_options[@]}" "$@"; }
+
 # lab_version PACKAGE SUITE: newest version of PACKAGE in SUITE.
 lab_version() {
 	apt_suite "$2" >&2 || return 1
-	apt-cache madison "$1" | awk -F' *[|] *' -v s="$2/main" \
+	lab_apt_cache madison "$1" | awk -F' *[|] *' -v s="$2/main" \
 		'index($3, s) && $3 ~ /Packages/ { print $2; exit }'
 }
 
@@ -58,7 +62,7 @@ lab_unpack() {
 	tmp=$(mktemp -d "$lab_cache/src/.unpack.XXXXXX") || return 1
 	chmod 755 "$tmp"
 	say "fetching $1 $2"
-	(cd "$tmp" && lab_logged "fetch-$1" apt-get -o APT::Sandbox::User=root download "$1=$2" &&
+	(cd "$tmp" && lab_logged "fetch-$1" apt-get "${lab_apt_options[@]}" -o APT::Sandbox::User=root download "$1=$2" &&
 		dpkg-deb -x ./*.deb root) || {
 		rm -rf "$tmp"
 		return 1

@@ -50,17 +50,15 @@ kernel_default() {
 	done
 }
 
-# kernel_stock: newest package that matches, unpacked; sets kernel_dir.
-kernel_stock() {
-	local package release version dir=$lab_cache/kernel
+# kernel_find_stock: the newest package that matches; sets package, release, version and kernel_dir.
+kernel_find_stock() {
 	apt_suite "$k_suite" >&2 || return 1
-	package=$(apt-cache pkgnames linux- | grep -xE "$k_image" | sort -V | tail -1)
+	package=$(lab_apt_cache pkgnames linux- | grep -xE "$k_image" | sort -V | tail -1)
 	[ -n "$package" ] || die "kernel $k_name: apt knows no package like $k_image"
 	release=$(sed -E 's/^linux-(image|binary)-//' <<<"$package")
 	version=$(lab_version "$package" "$k_suite")
 	[ -n "$version" ] || die "kernel $k_name: $package has no version in $k_suite"
-	kernel_dir=$dir/$k_name-$release-$version
-	[ -e "$kernel_dir/release" ] || lab_locked "kernel-$k_name" kernel_stock_unpack
+	kernel_dir=$lab_cache/kernel/$k_name-$release-$version
 }
 
 kernel_stock_unpack() {
@@ -83,16 +81,22 @@ kernel_stock_unpack() {
 	rm -rf "$kernel_dir" && mv "$tmp/out" "$kernel_dir" && rm -rf "$tmp"
 }
 
-# kernel_pristine: the package's source tree, unpacked once; sets pristine_dir.
-kernel_pristine() {
-	local version tmp
+# kernel_find_pristine: sets version and pristine_dir.
+kernel_find_pristine() {
 	version=$(lab_version "$k_source" "$k_suite")
 	[ -n "$version" ] || die "kernel $k_name: no $k_source in $k_suite"
 	pristine_dir=$lab_cache/src/$k_source-$version
+}
+
+# kernel_pristine: the package's source tree, unpacked once; sets pristine_dir.
+kernel_pristine() {
+	local version
+	kernel_find_pristine
 	[ -e "$pristine_dir/Makefile" ] || lab_locked "src-$k_source" kernel_pristine_unpack
 }
 
 kernel_pristine_unpack() {
+	local tmp
 	[ ! -e "$pristine_dir/Makefile" ] || return 0
 	apt_need xz-utils || return 1
 	tmp=$(mktemp -d "$lab_cache/src/.tree.XXXXXX") || return 1
@@ -204,35 +208,62 @@ kernel_given() {
 	lab_locked "tree-$key" kernel_compile "$tree" "$lab_cache/obj/tree-$key-$k_variant" "$kernel_dir"
 }
 
-# kernel_need NAME: have it; sets k_* and kernel_dir (bzImage, modules/, release).
-kernel_need() {
+# kernel_find NAME: sets k_* and kernel_dir, which may be still to be made; 0 if it is there and as it should be.
+kernel_find() {
 	local patches
 	kernel_conf "$1"
+	if [ -n "${KERNEL_IMAGE:-}${KERNEL_TREE:-}" ]; then
+		return 1
+	elif [ "$k_kind" = stock ]; then
+		kernel_find_stock || return 1
+	else
+		kernel_find_pristine
+		mapfile -t patches < <(kernel_patches)
+		[ -z "$k_series" ] || [ ${#patches[@]} -gt 0 ] || die "kernel $1: kernel-patches/$k_series has no patches yet"
+		kernel_dir=$lab_cache/kernel/$k_name-$({
+			echo "$pristine_dir" "$k_variant"
+			cat "$lab_root/kernel.config"
+			[ "$k_variant" = plain ] || cat "$lab_root/kernel-$k_variant.config"
+			[ ${#patches[@]} = 0 ] || cat "${patches[@]}"
+		} | lab_key)
+	fi
+	[ -e "$kernel_dir/release" ]
+}
+
+# kernel_image: what was built elsewhere.
+kernel_image() {
+	kernel_dir=$(mktemp -d "$lab_run/kernel.XXXXXX")
+	cp "$KERNEL_IMAGE" "$kernel_dir/bzImage" && mkdir "$kernel_dir/modules" || return 1
+	[ -z "${KERNEL_MODULES:-}" ] ||
+		find "$KERNEL_MODULES" \( -name kvm.ko -o -name kvm-intel.ko -o -name irqbypass.ko \) \
+			-exec cp {} "$kernel_dir/modules/" \;
+	echo given >"$kernel_dir/release"
+}
+
+# kernel_need NAME: have it; sets k_* and kernel_dir (bzImage, modules/, release).
+kernel_need() {
+	local package release version
+	! kernel_find "$1" || return 0
 	if [ -n "${KERNEL_IMAGE:-}" ]; then
-		kernel_dir=$(mktemp -d "$lab_run/kernel.XXXXXX")
-		cp "$KERNEL_IMAGE" "$kernel_dir/bzImage" && mkdir "$kernel_dir/modules" || return 1
-		[ -z "${KERNEL_MODULES:-}" ] ||
-			find "$KERNEL_MODULES" \( -name kvm.ko -o -name kvm-intel.ko -o -name irqbypass.ko \) \
-				-exec cp {} "$kernel_dir/modules/" \;
-		echo given >"$kernel_dir/release"
-		return 0
-	fi
-	if [ -n "${KERNEL_TREE:-}" ]; then
+		kernel_image
+	elif [ -n "${KERNEL_TREE:-}" ]; then
 		kernel_given
-		return
+	elif [ "$k_kind" = stock ]; then
+		lab_locked "kernel-$k_name" kernel_stock_unpack
+	else
+		kernel_pristine || return 1
+		lab_locked "kernel-$k_source" kernel_source_build
 	fi
-	if [ "$k_kind" = stock ]; then
-		kernel_stock
-		return
-	fi
-	kernel_pristine || return 1
-	mapfile -t patches < <(kernel_patches)
-	[ -z "$k_series" ] || [ ${#patches[@]} -gt 0 ] || die "kernel $1: kernel-patches/$k_series has no patches yet"
-	kernel_dir=$lab_cache/kernel/$k_name-$({
-		echo "$pristine_dir" "$k_variant"
-		cat "$lab_root/kernel.config"
-		[ "$k_variant" = plain ] || cat "$lab_root/kernel-$k_variant.config"
-		[ ${#patches[@]} = 0 ] || cat "${patches[@]}"
-	} | lab_key)
-	[ -e "$kernel_dir/release" ] || lab_locked "kernel-$k_source" kernel_source_build
+}
+
+# kernel_order: names on standard input, those that are there first: they boot while the others are built.
+kernel_order() {
+	local name later=()
+	while read -r name; do
+		if (kernel_find "$name") </dev/null; then echo "$name"; else later+=("$name"); fi
+	done
+	for name in "${later[@]}"; do
+		kernel_conf "$name"
+		echo "$k_kind $name"
+	done | sort -s -r -k1,1 | cut -d' ' -f2 # what has to be fetched only, then what has to be built
 }

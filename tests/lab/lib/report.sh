@@ -4,31 +4,36 @@
 
 report_start() { : >"$lab_run/results"; }
 
-# report_cell KERNEL CPUS CELL: one result for each test that was asked for; silence is a failure.
+# report_cell KERNEL CELL: one result for each test that was asked for; silence is a failure. What was run with how many
+# CPUs follows from the lines that tell of a change.
 report_cell() {
-	tr -d '\r' <"$lab_run/$3.serial" | awk -F'\t' -v kernel="$1" -v cpus="$2" '
+	tr -d '\r' <"$lab_run/$2.serial" | awk -F'\t' -v kernel="$1" '
 		FILENAME == "-" {
+			if ($0 ~ /^@lab (cpus|end) /) split($0, w, " ")
+			if ($0 ~ /^@lab cpus /) cpus = w[3]
 			if ($0 ~ /^@lab end /) {
-				split($0, w, " ")
-				if (!(w[3] in verdict)) order[++ended] = w[3]
-				verdict[w[3]] = w[4]
+				test = cpus "\t" w[3]
+				if (!(test in verdict)) order[++ended] = test
+				verdict[test] = w[4]
 				why = $0
 				sub(/^@lab end [^ ]+ [^ ]+ ?/, "", why)
-				reason[w[3]] = why
+				reason[test] = why
 			}
 			next
 		}
+		$1 == "@cpus" { cpus = $2; next }
 		{
-			asked[$1] = 1
-			v = ($1 in verdict) ? verdict[$1] : "fail"
-			r = ($1 in verdict) ? reason[$1] : "not reached"
-			printf "%s\t%s\t%s\t%s\t%s\n", kernel, cpus, $1, v, r
+			test = cpus "\t" $1
+			asked[test] = 1
+			v = (test in verdict) ? verdict[test] : "fail"
+			r = (test in verdict) ? reason[test] : "not reached"
+			printf "%s\t%s\t%s\t%s\n", kernel, test, v, r
 		}
 		END {
 			for (i = 1; i <= ended; i++)
 				if (!(order[i] in asked))
-					printf "%s\t%s\t%s\t%s\t%s\n", kernel, cpus, order[i], verdict[order[i]], reason[order[i]]
-		}' - "$lab_run/$3.list" >>"$lab_run/results"
+					printf "%s\t%s\t%s\t%s\n", kernel, order[i], verdict[order[i]], reason[order[i]]
+		}' - "$lab_run/$2.list" >>"$lab_run/results"
 }
 
 # report_lost KERNEL REASON: a boot that could not even start counts as one failure.

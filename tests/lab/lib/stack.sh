@@ -18,11 +18,12 @@ stack_is_built() { [ -x "$lab_build/cetd" ] && [ -x "$lab_build/cetctl" ]; }
 stack_stage() {
 	local program
 	stack_is_built || return 0
-	apt_need dbus-daemon dbus-bin jq curl || return 1
-	for program in dbus-daemon dbus-send dbus-monitor jq curl bash; do
+	apt_need dbus-daemon dbus-bin curl || return 1
+	for program in dbus-daemon dbus-send dbus-monitor curl bash; do
 		stack_program "$1" "$(command -v $program)" || return 1
 	done
 	stack_program "$1" "$lab_build/cetd" && stack_program "$1" "$lab_build/cetctl" || return 1
+	cp "$lab_build/jsonflat" "$1/lab/bin/" || return 1
 	for program in bpf/test-patched bpf/pins-layout fake-systemd; do
 		[ ! -x "$lab_build/tests/$program" ] || stack_program "$1" "$lab_build/tests/$program" || return 1
 	done

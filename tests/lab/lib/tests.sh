@@ -24,10 +24,11 @@ tests_guests() {
 
 # tests_selftests CPUS: those of expect/selftests.tsv, with what selftests-known.tsv says about this kernel.
 tests_selftests() {
-	local name seconds kernel test outcome pattern reason known
+	local name seconds kernels kernel test outcome pattern reason known
 	[ "$1" = 1 ] || return 0
-	while IFS=$'\t' read -r name seconds; do
-		[[ $name != \#* ]] || continue
+	while IFS=$'\t' read -r name seconds kernels; do
+		# shellcheck disable=SC2053
+		[[ $name != \#* && ${k_name%%:*} == ${kernels:-*} ]] || continue
 		known=''
 		while IFS=$'\t' read -r kernel test outcome pattern reason; do
 			# shellcheck disable=SC2053
@@ -48,10 +49,9 @@ tests_stack() {
 	fi
 }
 
-# tests_enforce CPUS: where the kernel has the policy hook; in a boot of its own. Its parts report as enforce-PART. Asked
-# for by name (TEST='enforce*'): its guests storm by the clock, minutes of CPU time a kernel.
+# tests_enforce: where the kernel has the policy hook. Its parts report as enforce-PART.
 tests_enforce() {
-	[ "$1" = 1 ] && stack_is_built && kernel_has_hook || return 0
+	stack_is_built && kernel_has_hook || return 0
 	printf 'enforce\t400\t/lab/tests/enforce\n'
 }
 
@@ -92,8 +92,8 @@ tests_list() {
 		tests_policy "$1" "$2"
 		tests_linux "$1"
 		tests_stack "$1"
-		[[ $2 != enforce* ]] || tests_enforce "$1"
 		tests_patched
+		tests_enforce
 		tests_last
 	} | {
 		any=''
