@@ -194,7 +194,7 @@ static void say_storms(json_object *said, json_object *storms)
 		return;
 	doc_say(said, "Storms: %" PRIu64 " so far; its vCPUs had to wait %.3f s in all.",
 		doc_number(storms, "total"), (double)doc_number(storms, "throttled_usec") / 1e6);
-	for (size_t i = 0; i < json_object_array_length(latest); i++) {
+	for (size_t i = 0; i < doc_length(latest); i++) {
 		json_object *storm = json_object_array_get_idx(latest, i);
 
 		if (doc_get(storm, "ended_usec"))
@@ -221,8 +221,7 @@ static void say_policy(json_object *said, json_object *policy)
 
 		if (!value || (strcmp(setting, "mode") && (!source || !strcmp(source, "default"))))
 			continue;
-		snprintf(count, sizeof(count), "%zu rate(s)",
-			 is_list ? json_object_array_length(value) : 0);
+		snprintf(count, sizeof(count), "%zu rate(s)", doc_length(value));
 		doc_say(said, "%s: %s%s%s%s.%s%s%s%s", setting,
 			is_list ? count : json_object_get_string(value), effect ? " (" : "",
 			effect ?: "", effect ? ")" : "", reason ? " " : "", reason ?: "",
@@ -263,8 +262,7 @@ void advice_add_notes(json_object *report, const struct diagnosis_input *in)
 	const char *uses = doc_text(in->vm, "uses_cet"), *id = doc_text(in->vm, "attribution");
 	uint64_t refused, lost = doc_number(in->daemon, "events_lost.history_full");
 	const char *guest_cet = doc_text(in->daemon, "host.guest_cet");
-	size_t n = json_object_is_type(causes, json_type_array) ? json_object_array_length(causes)
-								: 0;
+	size_t n = doc_length(causes);
 
 	json_object_object_add(report, "notes", notes);
 	if (uses && !strcmp(uses, "yes"))
@@ -313,7 +311,7 @@ static void step(json_object *array, const struct diagnosis_input *in, const cha
 /* Is there a fault of the guest's kernel without a symbol, and one that may be an attack? */
 static void survey(json_object *findings, bool *ret_nameless, bool *ret_attack)
 {
-	size_t n = json_object_array_length(findings);
+	size_t n = doc_length(findings);
 
 	*ret_nameless = *ret_attack = false;
 	for (size_t i = 0; i < n; i++) {
@@ -321,11 +319,10 @@ static void survey(json_object *findings, bool *ret_nameless, bool *ret_attack)
 			    *causes = doc_get(f, "causes");
 		const char *privilege = doc_text(f, "privilege");
 
-		if (privilege && !strcmp(privilege, "supervisor") &&
-		    json_object_array_length(rips) &&
+		if (privilege && !strcmp(privilege, "supervisor") && doc_length(rips) &&
 		    !doc_get(json_object_array_get_idx(rips, 0), "symbol"))
 			*ret_nameless = true;
-		for (size_t c = 0; c < 2 && c < json_object_array_length(causes); c++) {
+		for (size_t c = 0; c < 2 && c < doc_length(causes); c++) {
 			const char *id = doc_text(json_object_array_get_idx(causes, c), "id");
 
 			*ret_attack |= !strcmp(id, "exploit");
@@ -365,7 +362,7 @@ void advice_add_next(json_object *report, const struct diagnosis_input *in)
 		     "Find out how far KASLR moved the guest's kernel: in the guest, as root, grep "
 		     "' _text$' /proc/kallsyms; then",
 		     "cetctl explain {vm} --symbols FILE --kaslr _text=ADDRESS");
-	if (json_object_array_length(findings) && in->faults)
+	if (doc_length(findings) && in->faults)
 		step(next, in, "See the single faults, with shadow-stack pointers.",
 		     "cetctl faults {vm}");
 	if (is_blind)

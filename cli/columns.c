@@ -72,7 +72,7 @@ _Static_assert(ARRAY_SIZE(vm_columns) <= TABLE_COLUMNS_MAX, "all of them fit on 
 
 unsigned int vm_count_storms(json_object *vms)
 {
-	size_t n = json_object_array_length(vms);
+	size_t n = doc_length(vms);
 	unsigned int count = 0;
 
 	for (size_t i = 0; i < n; i++)
@@ -82,7 +82,7 @@ unsigned int vm_count_storms(json_object *vms)
 
 unsigned int vm_count_uses(json_object *vms, const char *word)
 {
-	size_t n = vms ? json_object_array_length(vms) : 0;
+	size_t n = doc_length(vms);
 	unsigned int count = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -108,8 +108,7 @@ void vm_add_rates(json_object *snapshot, json_object *before)
 {
 	json_object *vms = doc_get(snapshot, "vms"), *old = doc_get(before, "vms");
 	uint64_t now = doc_number(snapshot, "now_usec"), then = doc_number(before, "now_usec");
-	size_t n = vms ? json_object_array_length(vms) : 0,
-	       n_old = old ? json_object_array_length(old) : 0;
+	size_t n = doc_length(vms), n_old = doc_length(old);
 	double seconds = now > then ? (double)(now - then) / USEC_PER_SEC : 1;
 	_cleanup_doc_ json_object *by_id = json_object_new_object();
 

@@ -43,9 +43,7 @@ bool diagnose_is_blind(const struct diagnosis_input *in, const char **ret_reason
 
 bool diagnose_is_hypervisor(const struct diagnosis_input *in)
 {
-	size_t n = json_object_is_type(in->faults, json_type_array)
-			   ? json_object_array_length(in->faults)
-			   : 0;
+	size_t n = doc_length(in->faults);
 
 	for (size_t i = 0; i < n; i++)
 		if (doc_is_true(json_object_array_get_idx(in->faults, i), "nested"))
@@ -191,7 +189,7 @@ static void add_top_rips(json_object *report, const struct diagnosis_input *in)
 		return;
 	}
 	array = new_array(report, "top_rips");
-	n = json_object_array_length(in->rips);
+	n = doc_length(in->rips);
 	for (size_t i = 0; i < n && i < CETD_TOP_RIPS; i++) {
 		json_object *rip = json_object_array_get_idx(in->rips, i), *o;
 		uint64_t count = doc_number(rip, "count"), error = doc_number(rip, "error");

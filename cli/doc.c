@@ -67,6 +67,11 @@ uint64_t doc_number(json_object *o, const char *path)
 	return json_object_is_type(v, json_type_int) ? json_object_get_uint64(v) : 0;
 }
 
+size_t doc_length(json_object *array)
+{
+	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+}
+
 bool doc_sum(json_object *o, const char *path, uint64_t *ret)
 {
 	const char *rest = NULL;

@@ -24,6 +24,8 @@ json_object *doc_get(json_object *o, const char *path);
 const char *doc_text(json_object *o, const char *path);
 bool doc_is_true(json_object *o, const char *path);
 uint64_t doc_number(json_object *o, const char *path);
+/* How many an array has; 0 of what is no array: a daemon elsewhere may be another version, or not honest. */
+size_t doc_length(json_object *array);
 
 /* What "now" is to a snapshot's data: a replayed one lives in the time of its recording. */
 uint64_t doc_data_now(struct json_object *snapshot);

@@ -79,9 +79,7 @@ static void put_heading(const struct page *p, const char *text)
 /* "0, 1, 2 and 5 more" */
 static void list_numbers(json_object *array, char *buf, size_t size)
 {
-	size_t n = json_object_is_type(array, json_type_array) ? json_object_array_length(array)
-							       : 0,
-	       done = 0;
+	size_t n = doc_length(array), done = 0;
 
 	*buf = 0;
 	for (size_t i = 0; i < n && i < 8 && done < size; i++)
@@ -145,7 +143,7 @@ static void put_when(const struct page *p, json_object *f)
 static void put_where(const struct page *p, json_object *f)
 {
 	json_object *rips = doc_get(f, "rips");
-	size_t n = rips ? json_object_array_length(rips) : 0;
+	size_t n = doc_length(rips);
 	uint64_t all = doc_number(f, "distinct_rips"), recorded = doc_number(f, "recorded"),
 		 nested = doc_number(f, "nested"), enclave = doc_number(f, "enclave");
 	const char *is = doc_text(f, "rip_is"), *lead = "  Where      ";
@@ -184,14 +182,14 @@ static void put_where(const struct page *p, json_object *f)
 
 static void put_causes(const struct page *p, json_object *causes)
 {
-	size_t n = json_object_array_length(causes);
+	size_t n = doc_length(causes);
 
 	if (n)
 		fputs("  Likely causes, the likeliest first:\n", p->f);
 	for (size_t i = 0; i < n && i < CAUSES_SHOWN; i++) {
 		json_object *cause = json_object_array_get_idx(causes, i),
 			    *reasons = doc_get(cause, "reasons");
-		size_t n_reasons = json_object_array_length(reasons), done = 0;
+		size_t n_reasons = doc_length(reasons), done = 0;
 		char lead[32], why[512] = "";
 
 		for (size_t j = 0; j < n_reasons && done < sizeof(why); j++)
@@ -233,7 +231,7 @@ static void put_finding(const struct page *p, json_object *f, size_t number)
 static void put_rips(const struct page *p)
 {
 	json_object *rips = doc_get(p->report, "top_rips");
-	size_t n = rips ? json_object_array_length(rips) : 0;
+	size_t n = doc_length(rips);
 
 	if (!n)
 		return;
@@ -268,7 +266,7 @@ static void put_symbols(const struct page *p)
 
 static void put_strings(const struct page *p, const char *title, json_object *array)
 {
-	size_t n = array ? json_object_array_length(array) : 0;
+	size_t n = doc_length(array);
 
 	if (n)
 		put_heading(p, title);
@@ -280,7 +278,7 @@ void explain_print(FILE *f, const struct options *options, json_object *report)
 {
 	const struct page p = {f, options, report};
 	json_object *findings = doc_get(report, "findings"), *next = doc_get(report, "next");
-	size_t n = json_object_array_length(findings);
+	size_t n = doc_length(findings);
 
 	if (options->has_legend)
 		put(&p, "", "%s (%s, pid %" PRIu64 "): %s",
@@ -296,7 +294,7 @@ void explain_print(FILE *f, const struct options *options, json_object *report)
 	put_strings(&p, "What the policy did", doc_get(report, "policy.text"));
 	put_strings(&p, "Also", doc_get(report, "notes"));
 	put_heading(&p, "What to do next");
-	n = json_object_array_length(next);
+	n = doc_length(next);
 	for (size_t i = 0; i < n; i++) {
 		json_object *step = json_object_array_get_idx(next, i);
 

@@ -152,8 +152,7 @@ static int compare(const void *a, const void *b)
 
 void findings_collect(json_object *vm, json_object *faults, struct findings *ret)
 {
-	size_t n = json_object_is_type(faults, json_type_array) ? json_object_array_length(faults)
-								: 0;
+	size_t n = doc_length(faults);
 
 	ret->n = 0;
 	for (size_t i = 0; i < n && i < CETD_HISTORY_FAULTS; i++)

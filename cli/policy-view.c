@@ -17,7 +17,7 @@ void policy_value_text(json_object *value, char *buffer, size_t size)
 		return;
 	}
 	snprintf(buffer, size, "none");
-	for (size_t i = 0; i < json_object_array_length(value) && n < size; i++) {
+	for (size_t i = 0; i < doc_length(value) && n < size; i++) {
 		json_object *rate = json_object_array_get_idx(value, i);
 
 		n += (size_t)snprintf(buffer + n, size - n, "%s%llu in %llu ms: %s", i ? ", " : "",
@@ -40,6 +40,8 @@ static void print_policy(const struct options *o, json_object *policy)
 	table_column(s, "VALUE", 0, 0);
 	table_column(s, "EFFECT", 0, 0);
 	table_column(s, "WHY", 0.5, SCOLS_FL_WRAP);
+	if (!json_object_is_type(policy, json_type_object))
+		return;
 	json_object_object_foreach (policy, setting, v) {
 		struct libscols_line *line = scols_table_new_line(s, NULL);
 		const char *advice = doc_text(v, "advice");
@@ -87,7 +89,7 @@ static enum exit_code show_all(struct ctl *ctl)
 	vms = doc_get(snapshot, "vms");
 	if (doc_is_true(snapshot, "replayed"))
 		bus_print_replayed(ctl, doc_text(snapshot, "recording"));
-	for (size_t i = 0; vms && i < json_object_array_length(vms); i++) {
+	for (size_t i = 0; i < doc_length(vms); i++) {
 		json_object *vm = json_object_array_get_idx(vms, i);
 
 		json_object_object_add(all, doc_text(vm, "id") ?: "-",
@@ -142,7 +144,7 @@ static void match_text(json_object *match, char *buffer, size_t size)
 		return;
 	json_object_object_foreach (match, key, patterns) {
 		n += (size_t)snprintf(buffer + n, size - n, "%s%s=", n ? " " : "", key);
-		for (size_t i = 0; i < json_object_array_length(patterns) && n < size; i++)
+		for (size_t i = 0; i < doc_length(patterns) && n < size; i++)
 			n += (size_t)snprintf(
 				buffer + n, size - n, "%s%s", i ? "," : "",
 				json_object_get_string(json_object_array_get_idx(patterns, i)));
@@ -159,7 +161,7 @@ static void print_rules(const struct options *o, json_object *rules)
 	table_column(s, "MATCHES", 0.3, SCOLS_FL_WRAP);
 	table_column(s, "SETS", 0.3, SCOLS_FL_WRAP);
 	table_column(s, "FROM", 0, 0);
-	for (size_t i = 0; i < json_object_array_length(rules); i++) {
+	for (size_t i = 0; i < doc_length(rules); i++) {
 		json_object *rule = json_object_array_get_idx(rules, i);
 		struct libscols_line *line = scols_table_new_line(s, NULL);
 		char text[1024];
@@ -185,7 +187,7 @@ static void print_overrides(const struct options *o, json_object *overrides)
 	table_column(s, "SETTING", 0, 0);
 	table_column(s, "VALUE", 0.5, SCOLS_FL_WRAP);
 	table_column(s, "UNTIL", 0, 0);
-	for (size_t i = 0; i < json_object_array_length(overrides); i++) {
+	for (size_t i = 0; i < doc_length(overrides); i++) {
 		json_object *override = json_object_array_get_idx(overrides, i);
 		struct libscols_line *line = scols_table_new_line(s, NULL);
 		char text[512];
@@ -218,13 +220,13 @@ enum exit_code policy_list(struct ctl *ctl, int argc, char **argv)
 		return doc_print(stdout, all, ctl->options.json);
 	rules = doc_get(all, "rules");
 	overrides = doc_get(all, "overrides");
-	if (json_object_is_type(rules, json_type_array) && json_object_array_length(rules))
+	if (doc_length(rules))
 		print_rules(&ctl->options, rules);
 	else if (ctl->options.has_legend)
 		printf("No rules are in force.\n");
 	if (ctl->options.has_legend)
 		printf("\n");
-	if (json_object_is_type(overrides, json_type_array) && json_object_array_length(overrides))
+	if (doc_length(overrides))
 		print_overrides(&ctl->options, overrides);
 	else if (ctl->options.has_legend)
 		printf("Nothing is set for single VMs.\n");

@@ -153,7 +153,7 @@ static int by_column(const void *a, const void *b, void *userdata)
 
 void table_sort(const struct table *t, json_object *rows)
 {
-	size_t n = json_object_array_length(rows);
+	size_t n = doc_length(rows);
 	_cleanup_(freep) struct sorted *sorted = NULL;
 
 	if (!t->sort || n < 2)
@@ -271,7 +271,7 @@ enum exit_code table_print(FILE *f, const struct table *t, const struct options 
 			   json_object *rows, size_t first, size_t max, unsigned int width)
 {
 	_cleanup_(table_unrefp) struct libscols_table *s = table_new(options, f);
-	size_t n = json_object_array_length(rows);
+	size_t n = doc_length(rows);
 
 	if (width) {
 		scols_table_set_termforce(s, SCOLS_TERMFORCE_ALWAYS);

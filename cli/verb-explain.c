@@ -31,8 +31,7 @@ static enum exit_code get_addresses(struct ctl *ctl, const char *id, json_object
 
 static size_t collect(json_object *array, uint64_t *addresses, size_t n, size_t max)
 {
-	size_t length =
-		json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+	size_t length = doc_length(array);
 
 	for (size_t i = 0; i < length && n < max; i++) {
 		const char *rip = doc_text(json_object_array_get_idx(array, i), "rip");

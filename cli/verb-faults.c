@@ -70,7 +70,7 @@ enum exit_code verb_faults(struct ctl *ctl, int argc, char **argv)
 	if (r < 0)
 		return bus_fail(ctl, &error, r, "GetFaults");
 
-	n = json_object_array_length(faults);
+	n = doc_length(faults);
 	code = check_coverage(ctl, n);
 	if (!code)
 		code = bus_mark_replayed(ctl);

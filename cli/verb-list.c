@@ -35,15 +35,14 @@ enum exit_code verb_list(struct ctl *ctl, int argc, char **argv)
 		bus_print_replayed(ctl, doc_text(snapshot, "recording"));
 	if (o->json != JSON_OFF)
 		return doc_print(stdout, vms, o->json);
-	if (json_object_array_length(vms)) {
+	if (doc_length(vms)) {
 		code = table_print(stdout, &t, o, vms, 0, SIZE_MAX, 0);
 		if (code)
 			return code;
 	}
 	if (o->has_legend)
-		printf("%s%zu VM%s.\n", json_object_array_length(vms) ? "\n" : "",
-		       json_object_array_length(vms),
-		       json_object_array_length(vms) == 1 ? "" : "s");
+		printf("%s%zu VM%s.\n", doc_length(vms) ? "\n" : "", doc_length(vms),
+		       doc_length(vms) == 1 ? "" : "s");
 	if (o->has_legend && vm_count_storms(vms))
 		printf("%u with a storm of #CP: cetctl list "
 		       "--columns=name,storm,storms,throttled\n",

@@ -29,8 +29,7 @@ static void print_coverage(const struct options *o, json_object *coverage)
 
 static void print_causes(const struct options *o, json_object *causes)
 {
-	size_t n = json_object_is_type(causes, json_type_array) ? json_object_array_length(causes)
-								: 0;
+	size_t n = doc_length(causes);
 	_cleanup_(table_unrefp) struct libscols_table *s = NULL;
 
 	if (!n) {

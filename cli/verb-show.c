@@ -102,12 +102,12 @@ static void print_storms(const struct options *o, json_object *storms)
 	printf("  %" PRIu64 " now, %" PRIu64 " in all; vCPUs had to wait %.3f s\n",
 	       doc_number(storms, "active"), doc_number(storms, "total"),
 	       (double)doc_number(storms, "throttled_usec") / 1e6);
-	if (!json_object_array_length(latest))
+	if (!doc_length(latest))
 		return;
 	s = table_new(o, stdout);
 	for (size_t i = 0; i < ARRAY_SIZE(titles); i++)
 		table_column(s, titles[i], 0, i == 3 ? SCOLS_FL_RIGHT : 0);
-	for (size_t i = 0; i < json_object_array_length(latest); i++) {
+	for (size_t i = 0; i < doc_length(latest); i++) {
 		json_object *storm = json_object_array_get_idx(latest, i);
 		struct libscols_line *line = scols_table_new_line(s, NULL);
 
@@ -203,7 +203,7 @@ static void print_rips(struct ctl *ctl, const char *id)
 	table_column(s, "RIP", 0, SCOLS_FL_RIGHT);
 	table_column(s, "COUNT", 0, SCOLS_FL_RIGHT);
 	table_column(s, "AT-LEAST", 0, SCOLS_FL_RIGHT);
-	n = json_object_array_length(rips);
+	n = doc_length(rips);
 	for (size_t i = 0; i < n; i++) {
 		json_object *rip = json_object_array_get_idx(rips, i);
 		uint64_t count = doc_number(rip, "count"), overcount = doc_number(rip, "error");

@@ -29,8 +29,7 @@ static void add_host(struct libscols_table *s, json_object *host)
 {
 	static const char *const states[] = {"observed", "partial", "unobservable"};
 	json_object *causes = doc_get(host, "causes"), *coverage = doc_get(host, "coverage");
-	size_t n = json_object_is_type(causes, json_type_array) ? json_object_array_length(causes)
-								: 0;
+	size_t n = doc_length(causes);
 	const char *guest_cet = doc_text(host, "guest_cet") ?: "unknown", *first = NULL;
 	char facts[3][256] = {};
 
@@ -64,7 +63,7 @@ static void add_host(struct libscols_table *s, json_object *host)
 static void add_totals(struct libscols_table *s, json_object *d, json_object *vms)
 {
 	json_object *lost = doc_get(d, "events_lost");
-	size_t n = json_object_array_length(vms);
+	size_t n = doc_length(vms);
 	char text[256] = "";
 	unsigned int n_now = vm_count_storms(vms);
 	uint64_t cp = 0, storms = 0, count;
@@ -137,7 +136,7 @@ enum exit_code verb_status(struct ctl *ctl, int argc, char **argv)
 	add_totals(s, d, vms);
 	scols_print_table(s);
 
-	n = json_object_array_length(vms);
+	n = doc_length(vms);
 	if (!n)
 		return CETCTL_OK;
 	printf("\n");

@@ -41,7 +41,7 @@ static void put_line(FILE *f, const char *sequence, unsigned int width, const ch
 static void put_header(const struct view *view, FILE *f, unsigned int width)
 {
 	json_object *d = view->snapshot, *vms = doc_get(d, "vms");
-	size_t n = vms ? json_object_array_length(vms) : 0;
+	size_t n = doc_length(vms);
 	const char *bold = view->options->is_color ? "\033[1m" : "";
 	const char *alarm = view->options->is_color ? "\033[1;33m" : "\033[7m";
 	time_t now = time(NULL);
@@ -81,7 +81,7 @@ void view_draw(struct view *view)
 {
 	_cleanup_(freep) char *table = NULL;
 	json_object *vms = doc_get(view->snapshot, "vms");
-	size_t n = vms ? json_object_array_length(vms) : 0, room, size = 0, table_size = 0;
+	size_t n = doc_length(vms), room, size = 0, table_size = 0;
 	const struct table *t = &view->table;
 	unsigned int width, height;
 	char *screen = NULL;

@@ -10,6 +10,8 @@ cd "$(dirname "$0")/.."
 	echo "usage: debian/deb.sh DIRECTORY" >&2
 	exit 2
 }
+# Of who builds, nothing is to be in the packages.
+umask 022
 version=$(dpkg-parsechangelog -S Version)
 [ "$(sed -n 's/^VERSION := //p' Makefile)" = "$version" ] || {
 	echo "deb.sh: debian/changelog says version $version, the Makefile does not" >&2

@@ -260,9 +260,12 @@ static int ask_polkit(struct request *q)
 	if (r >= 0)
 		r = sd_bus_message_append(m, "us", may_prompt ? POLKIT_ALLOW_USER_INTERACTION : 0,
 					  q->cancellation_id);
-	return r < 0 ? r
-		     : sd_bus_call_async(q->bus->bus, &q->question, m, on_polkit, q,
-					 may_prompt ? PERSON_USEC : RULES_USEC);
+	if (r >= 0)
+		r = sd_bus_call_async(q->bus->bus, &q->question, m, on_polkit, q,
+				      may_prompt ? PERSON_USEC : RULES_USEC);
+	if (r >= 0)
+		log_debug("polkit is asked whether user %u may %s", q->uid, q->method->what);
+	return r;
 }
 
 /* Those whose caller is known wait for polkit. */

@@ -221,11 +221,13 @@ done
 equal "all others get their answer" 16 "$(grep -l "polkit wants a password" "$work"/waiting-*.log | wc -l)"
 
 # polkit dies over a question.
+asked() { grep -c "polkit is asked whether user $(id -u "$operator") may reload" "$work/cetd.log"; }
+before=$(asked)
 kill -STOP "$polkit_pid"
 start "$work/orphan.log" as "$operator" dbus-send --bus="$DBUS_SYSTEM_BUS_ADDRESS" --print-reply --dest=org.cetd1 \
 	/org/cetd1 org.cetd1.Manager.Reload
 orphan=$pid
-sleep 0.3
+check "polkit is asked" wait_for 10 eval '[ "$(asked)" -gt "$before" ]'
 stop "$polkit_pid" KILL
 check "a caller is refused when polkit dies over the question" wait_for 10 eval '! kill -0 '"$orphan"
 match "with the reason" "it cannot be found out who else may" "$(cat "$work/orphan.log")"

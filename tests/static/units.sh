@@ -29,10 +29,10 @@ check "which it would not be without two of its lines" eval \
 
 # The generator: with each kind of kernel, and this systemd.
 version=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
-# generate KIND: the drop-in for a kernel of that kind.
+# generate KIND [RELEASE]: the drop-in for a kernel of that kind, and of that version.
 generate() {
 	rm -rf "$work/generated"
-	CETD_GENERATOR_ROOT=$work/$1 "$root/usr/lib/systemd/system-generators/cetd-generator" \
+	CETD_GENERATOR_ROOT=$work/$1 CETD_GENERATOR_RELEASE=${2:-} "$root/usr/lib/systemd/system-generators/cetd-generator" \
 		"$work/generated" "$work/generated.early" "$work/generated.late" 2>&1
 	cat "$work/generated/cetd.service.d/50-host.conf" 2>/dev/null
 }
@@ -46,14 +46,36 @@ for kind in builtin none; do
 	[[ $(generate $kind) != *CAP_SYS_ADMIN* ]] && ok "where it is built in, not ($kind)" || not_ok "where it is built in, not ($kind)"
 done
 if [ "$version" -ge 253 ]; then
-	match "systemd $version is told of reloads" "Type=notify-reload" "$(generate builtin)"
+	match "systemd $version is told of reloads" "Type=notify-reload" "$(generate builtin 6.18.1)"
 else
-	equal "systemd $version knows no notify-reload, and gets none" "" "$(generate builtin)"
+	equal "systemd $version knows no notify-reload, and gets none" "" "$(generate builtin 6.18.1)"
 fi
-generate loaded >/dev/null
-mkdir "$units/cetd.service.d"
-cp "$work/generated/cetd.service.d/50-host.conf" "$units/cetd.service.d"
-equal "the unit is good with the drop-in" "" "$(systemd-analyze verify --man=no "$units/cetd.service" 2>&1)"
+match "Linux 7 has cetd use perf's tracepoints" "SystemCallFilter=perf_event_open" "$(generate builtin 7.0.0-1-amd64)"
+match "and later ones" "SystemCallFilter=perf_event_open" "$(generate builtin 10.1)"
+[[ $(generate builtin 6.18.44) != *perf_event_open* ]] && ok "earlier ones do not" || not_ok "earlier ones do not"
+
+# unit_of KIND RELEASE: as it is there, in the one file that this systemd scores.
+unit_of() {
+	rm -rf "$work/host"
+	mkdir -p "$work/host"
+	(cat "$units/cetd.service" && generate "$1" "$2") >"$work/host/cetd.service"
+	echo "$work/host/cetd.service"
+}
+# exposed KIND RELEASE MOST: in tenths.
+exposed() {
+	check "the exposure on $2, kvm $1, is at most $3 tenths" systemd-analyze security --offline=true --threshold="$3" \
+		--no-pager "$(unit_of "$1" "$2")"
+}
+exposed builtin 6.12.0 11
+exposed loaded 6.12.0 14
+exposed builtin 7.3.0 13
+exposed loaded 7.3.0 16
+for release in 6.12.0 7.3.0; do
+	generate loaded $release >/dev/null
+	rm -rf "$units/cetd.service.d"
+	cp -r "$work/generated/cetd.service.d" "$units"
+	equal "the unit is good with the drop-in of Linux $release" "" "$(systemd-analyze verify --man=no "$units/cetd.service" 2>&1)"
+done
 
 # Users, temporary files, catalog: as they are read in a root of their own.
 mkdir -p "$root/etc"

@@ -13,6 +13,9 @@ cd "$(dirname "$0")/../.."
 . tests/system/roots.sh
 
 run=$roots/$release/run.$$
+name=$release-$$
+# A cgroup of the container's own; else two side by side would share one, and the units in it. Its name is no unit's.
+group=$(findmnt -nft cgroup2 -o TARGET | head -n 1)/cetd-$name
 release_cleanup() {
 	local m
 	for m in "$run"/*/root "$run/bpf"; do
@@ -20,6 +23,7 @@ release_cleanup() {
 	done
 	rm -rf "$run"
 	checks_cleanup
+	find "$group" "/sys/fs/cgroup/systemd/cetd-$name" -depth -type d -exec rmdir {} + 2>/dev/null
 }
 trap release_cleanup EXIT
 mkdir -p "$run"/{test/previous,test/new,out,bpf}
@@ -35,7 +39,7 @@ give_up() {
 # What a bare machine installs to build stays in the layer.
 layer_build() {
 	tree_copy "$1/src" &&
-		in_root "$1" -- sh -c 'apt-get -qq update && apt-get -qq -y install make lintian >/dev/null &&
+		in_root "$1" -- sh -c 'apt-get -qq update && apt-get -qq -y install --no-install-recommends make lintian >/dev/null &&
 			/src/tests/lib/deps.sh build deb' &&
 		rm -rf "$1/src"
 }
@@ -102,13 +106,17 @@ if [ -n "${DEBS:-}" ]; then cp "$DEBS"/*.deb "$run/test/new"; else build_package
 make_previous
 make_boot_root
 cp tests/lib/checks.sh tests/system/inside/* "$BUILD"/cetvmm "$BUILD"/guest/*.bin "$run/test"
+echo "$name" >"$run/test/name"
 in_root "$run/boot/root" --bind-ro="$run/test:/cetd-test" -- bash /cetd-test/before-boot.sh >"$run/out/log" 2>/dev/null
 
 # systemd mounts a BPF file system itself, but not in a container. Unified cgroups whatever the host has: freezing
 # units needs them.
 mount -t bpf -o mode=700 bpf "$run/bpf"
+mkdir "$group"
+# shellcheck disable=SC2016
 start "$run/log" env SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 timeout -k 10 400 \
-	systemd-nspawn -q --boot -D "$run/boot/root" -M "cetd-$release-$$" \
+	sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$group" \
+	systemd-nspawn -q --boot -D "$run/boot/root" -M "cetd-$name" \
 	--register=no --keep-unit --console=pipe --private-network --bind=/dev/kvm --bind="$run/bpf:/sys/fs/bpf" \
 	--bind-ro="$run/test:/cetd-test" --bind="$run/out:/cetd-out" --capability=CAP_BPF,CAP_PERFMON,CAP_SYS_ADMIN \
 	--system-call-filter="bpf perf_event_open"
@@ -117,14 +125,16 @@ container=$pid
 find_leader() { leader=$(pgrep -P "$(pgrep -P "$container")" | head -n 1) && [ -S "/proc/$leader/root/run/dbus/system_bus_socket" ]; }
 if wait_for 60 find_leader; then
 	find_leader
-	tests/system/freeze.sh "$leader" "$run/out" >"$run/out/freeze"
+	for part in machine freeze; do
+		"tests/system/$part.sh" "$leader" "$run/out" "$name" >>"$run/out/host" 2>&1
+	done
 fi
 wait "$container"
 r=$?
 cp "$run/log" "$BUILD/test-logs/system-$release-console.log"
 cp "$run/out/journal" "$BUILD/test-logs/system-$release-journal.log" 2>/dev/null
-cat "$run/out/log" "$run/out/freeze"
+cat "$run/out/log" "$run/out/host"
 grep -q '^# the end' "$run/out/log" ||
 	not_ok "the tests inside end (nspawn: $r, see $BUILD/test-logs/system-$release-console.log)"
 equal "no pin is left behind" "" "$(ls "$run/bpf" | grep cetd)"
-exit $((failed + $(cat "$run/out/log" "$run/out/freeze" | grep -c '^not ok') > 0))
+exit $((failed + $(cat "$run/out/log" "$run/out/host" | grep -c '^not ok') > 0))

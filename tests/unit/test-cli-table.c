@@ -192,6 +192,33 @@ static void test_rates(void **state)
 	json_object_put(after);
 }
 
+/* A daemon elsewhere may be of another version, or hostile. */
+static void test_what_is_no_list_has_nothing(void **state)
+{
+	static const char *const odd[] = {"null",
+					  "5",
+					  "\"x\"",
+					  "{}",
+					  "[]",
+					  "{\"vms\":5}",
+					  "{\"vms\":{\"id\":\"x\"}}",
+					  "{\"vms\":[5,null,[],{}]}"};
+	struct table t;
+
+	(void)state;
+	assert_int_equal(init(&t, NULL, "count"), CETCTL_OK);
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+		json_object *o = json_tokener_parse(odd[i]), *vms = doc_get(o, "vms");
+
+		assert_int_equal(doc_length(o), 0);
+		assert_int_equal(vm_count_storms(vms), 0);
+		assert_int_equal(vm_count_uses(vms, "yes"), 0);
+		vm_add_rates(o, o);
+		table_sort(&t, vms);
+		json_object_put(o);
+	}
+}
+
 static void test_keys(void **state)
 {
 	static const char in[] = "q\033[A\033OB\033[5~\033[1;5Cz\033[";
@@ -217,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_cells_tell_zero_from_unseen),
 		cmocka_unit_test(test_rates),
+		cmocka_unit_test(test_what_is_no_list_has_nothing),
 		cmocka_unit_test(test_keys),
 	};
 

@@ -4,14 +4,15 @@
 # freeze.sh has a cetd act on the systemd of here. This part gives it two VMs and the bus.
 . ./lib.sh
 
-start_vm frozen 4000000000
-systemd-run -q --unit=vm-shared --slice=machine.slice \
-	bash -c '(sleep 1000 &) && exec -a qemu-system-x86_64 /cetd-test/cetvmm "$@"' cetvmm --name shared --linger 3600 /cetd-test/msr-loop.bin
+name=$(cat name)
+start_vm "frozen-$name" 4000000000
+systemd-run -q --unit="vm-sharing-$name" --slice=machine.slice \
+	bash -c '(sleep 1000 &) && exec -a qemu-system-x86_64 /cetd-test/cetvmm "$@"' cetvmm --name "sharing-$name" --linger 3600 /cetd-test/msr-loop.bin
 # No query on the bus starts the one of here.
 systemctl mask -q --runtime --now cetd-metrics.socket cetd.service
 touch /cetd-out/may-freeze
 check "the host is done with freezing" wait_for 100 test -e /cetd-out/is-frozen
-systemctl stop vm-frozen.service vm-shared.service
+systemctl stop "vm-frozen-$name.service" "vm-sharing-$name.service"
 systemctl unmask -q --runtime cetd-metrics.socket cetd.service
 check "cetd starts again" systemctl start cetd-metrics.socket cetd.service
 exit $failed

@@ -30,6 +30,40 @@ done
 check "what it pins is not" inside test -w /run/cetd/bpf/cetd
 equal "and is where everybody looks for it" "$(inside ls /run/cetd/bpf/cetd)" "$(ls /sys/fs/bpf/cetd)"
 
+# Each switch, by trying what it is there against: as what the unit runs before cetd, and with none of them. What the
+# container itself refuses tells nothing, and is said.
+runuser -u nobody -- sleep 1000 &
+children+=($!)
+wait_for 5 pgrep -u nobody -x sleep
+other=$(pgrep -u nobody -x sleep | head -n 1)
+touch /tmp/sandbox-outside
+mkdir -p /run/systemd/system/cetd.service.d
+printf '[Service]\nExecStartPre=/bin/sh -c "perl /cetd-test/sandbox.pl %s /run/cetd >/run/cetd/sandbox"\n' "$other" \
+	>/run/systemd/system/cetd.service.d/sandbox.conf
+systemctl daemon-reload
+check "cetd starts with attempts at its sandbox before it" systemctl restart cetd.service
+confined=$(cat /run/cetd/sandbox)
+free=$(perl /cetd-test/sandbox.pl "$other" /run)
+needed=" proc "
+[ "$(uname -r | cut -d. -f1)" -lt 7 ] || needed+="SystemCallFilter-perf "
+while read -r attempt error; do
+	outside=$(sed -n "s/^$attempt //p" <<<"$free")
+	if [[ $needed = *" $attempt "* ]]; then
+		equal "what cetd needs is not refused in the sandbox: $attempt" 0 "$error"
+	elif [ "$outside" != 0 ]; then
+		echo "# $attempt: the container refuses it as well ($outside)"
+	elif [ "$error" != 0 ]; then
+		ok "$attempt is refused in the sandbox, and not outside"
+	else
+		not_ok "$attempt is refused in the sandbox"
+	fi
+done <<<"$confined"
+equal "of these, few tell nothing" yes "$([ "$(grep -vc ' 0$' <<<"$free")" -le 4 ] && echo yes || echo "$free")"
+rm -r /run/systemd/system/cetd.service.d
+systemctl daemon-reload
+systemctl restart cetd.service
+pid=$(main_pid)
+
 # A VM is stopped by systemd, which cetd has to reach from where it is.
 unit_call() { inside busctl -q call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager "$1" s "$2"; }
 group=/sys/fs/cgroup$(property vm-first.service ControlGroup)
