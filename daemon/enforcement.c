@@ -343,8 +343,9 @@ void enforcement_apply(struct enforcement *e, const struct vm *vm,
 	if (r >= 0 || r == -EOPNOTSUPP)
 		note_policy(e, key, is_plain ? NULL : &policy);
 	if (r == -EOPNOTSUPP)
-		log_debug("VM %s has no vCPU with CET: its policy has nothing to do",
-			  vm->identity.id);
+		log_info("VM %s: %s", vm->identity.id,
+			 is_plain ? "no policy any more"
+				  : "policy in force for vCPUs with CET, of which it has none yet");
 	else if (r == -ENOENT)
 		log_debug("VM %s has ended: its policy has nothing to do", vm->identity.id);
 	else if (r < 0)

@@ -60,6 +60,7 @@ on_cp:
 	.set i, 1
 	.irp register, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r13
 	lea i(%r12), %rax
+	mov $5 + i, %ecx
 	cmp %rax, %\register
 	jne differs
 	.set i, i + 1
@@ -92,6 +93,8 @@ first:
 
 differs:
 	incq BLOCK_DIFFERS(%r15)
+	mov %rcx, BLOCK_WHICH(%r15)
+	mov %rax, BLOCK_VALUE(%r15)
 	jmp 2b
 
 on_other:

@@ -13,6 +13,8 @@
 #define BLOCK_S_CET 32
 #define BLOCK_DIFFERS 40
 #define BLOCK_FRAME 48 /* what the first fault pushed, 6 * 8 bytes */
+#define BLOCK_WHICH 96 /* the last difference: a word of the frame, or 5 and the number of a register */
+#define BLOCK_VALUE 104
 
 #define PORT_END 0x80
 #define END_OK 1

@@ -223,6 +223,15 @@ void vm_free(struct vm *vm)
 {
 	differences += vm_sum(vm, BLOCK_DIFFERS);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		uint64_t which = vm_get(vm, i, BLOCK_WHICH);
+
+		if (vm_get(vm, i, BLOCK_DIFFERS))
+			printf("  vCPU %u: %llu faults differ, at last in %llu: 0x%llx, not 0x%llx\n", i,
+			       (unsigned long long)vm_get(vm, i, BLOCK_DIFFERS), (unsigned long long)which,
+			       (unsigned long long)vm_get(vm, i, BLOCK_VALUE),
+			       (unsigned long long)(which < 6 ? vm_get(vm, i, BLOCK_FRAME + 8 * which) : 0));
+	}
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		munmap(vm->vcpus[i].run, vm->run_bytes);
 		close(vm->vcpus[i].fd);
 	}
