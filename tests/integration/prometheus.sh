@@ -41,10 +41,7 @@ equal "whose coverage says so" \
 	1 "$(value 'cetd_coverage{job="stock",fact="hardware_cp",state="unobservable"}')"
 equal "names join by vm" "vm-7 719" "$(query 'cetd_vm_injected_control_protection_total{job="observed"} *
 	on(job, vm) group_left(name) cetd_vm_info{name="vm-7"}' | jq -r '.[0].metric.name + " " + .[0].value[1]')"
-hostile='</td><script>"} 1
-cetd_vms 99
-# EOF
-\'
+hostile=$'</td><script>"} 1\xe2\x80\xa8cetd_vms 99\xe2\x80\xa8# EOF\xe2\x80\xa8\\'
 equal "a hostile name arrives whole" \
 	"$hostile" "$(query 'cetd_vm_info{job="observed",vm="4dea22b3-1d52-d8f3-2516-000000000000"}' | jq -r '.[0].metric.name')"
 equal "and adds nothing" 50 "$(value 'cetd_vms{job="observed"}')"

@@ -46,7 +46,7 @@ static int on_render(void *userdata, enum http_page page, unsigned int number, c
 			      ret_text, ret_size);
 }
 
-/* n VMs with counters, the first of them named by an enemy. */
+/* n VMs with counters, the first of them named by an enemy, with all that the model takes: U+2028 for line breaks. */
 static int build_model(unsigned int n, bool is_stock, struct model **ret)
 {
 	enum cetd_coverage states[_CETD_FACT_MAX];
@@ -66,7 +66,7 @@ static int build_model(unsigned int n, bool is_stock, struct model **ret)
 
 		if (i == 0)
 			snprintf(id.name, sizeof(id.name), "%s",
-				 "</td><script>\"} 1\ncetd_vms 99\n# EOF\n\\");
+				 "</td><script>\"} 1\u2028cetd_vms 99\u2028# EOF\u2028\\");
 		r = sample_vm(*ret, &id);
 		if (r >= 0)
 			r = sample_counters(*ret, id.key, i * 100);
