@@ -214,9 +214,8 @@ static void add_causes(struct view *v)
 			       "Mount tracefs on /sys/kernel/tracing and let cetd read it; until "
 			       "then look at "
 			       "the events lost to program_busy.",
-			       "Since Linux 7.0 only perf's tracepoints miss no event, and they "
-			       "are not to be "
-			       "had.");
+			       "Since Linux 7.0 perf's tracepoints miss the fewest events, and "
+			       "they are not to be had.");
 	if (s->family == CETD_FAMILY_STOCK)
 		host_add_cause(
 			v->host, "kernel_not_patched",

@@ -76,7 +76,7 @@ enum cetd_lost {
 	CETD_LOST_VMS_FULL, /* event: no room for another VM in the map, or none could be allocated */
 	CETD_LOST_HISTORY_FULL,	 /* fault record: no history could be allocated */
 	CETD_LOST_SAMPLE_BUDGET, /* sample: the VM had used up its share of this round */
-	CETD_LOST_PROGRAM_BUSY,	 /* event: its program was preempted in another thread, Linux 7.x */
+	CETD_LOST_PROGRAM_BUSY,	 /* event: BPF was preempted on that CPU, Linux 7.x */
 	_CETD_LOST_MAX,
 };
 

@@ -82,3 +82,17 @@ start_vm() {
 
 have_kvm() { [ -w /dev/kvm ]; }
 have_bpf() { [ "$(id -u)" = 0 ] && [ -e /sys/kernel/btf/vmlinux ]; }
+
+# counted NAME TAKEN SEEN: cetd counted each. Where it tells of events that it missed, as it may on Linux 7, no more than
+# those are missing.
+counted() {
+	local missing=$(($2 - $3)) busy=0
+	[ $missing -le 0 ] || busy=$(scrape | sed -n 's/^cetd_events_lost_total{reason="program_busy"} //p')
+	if [ $missing = 0 ]; then
+		ok "$1"
+	elif [ $missing -gt 0 ] && [ $missing -le "${busy:-0}" ]; then
+		ok "$1, but for $missing of $2: cetd tells of $busy events that it missed"
+	else
+		not_ok "$1: expected $2, found $3, and cetd tells of ${busy:-0} events that it missed"
+	fi
+}
