@@ -10,6 +10,7 @@
 #include "policy/print.h"
 #include "util/jsontext.h"
 #include "util/macro.h"
+#include "util/utf8.h"
 
 static inline void put_jsonp(struct json_object **o)
 {
@@ -106,7 +107,8 @@ static const char *read_entry(struct json_object *entry, const char **ret_id,
 		return "vm is no string";
 	id = json_object_get_string(vm);
 	if (!*id || strlen(id) != (size_t)json_object_get_string_len(vm) ||
-	    strlen(id) >= sizeof(((struct cetd_identity *)0)->id))
+	    strlen(id) >= sizeof(((struct cetd_identity *)0)->id) ||
+	    !utf8_is_valid(id, strlen(id) + 1))
 		return "vm is no id";
 	if (!json_object_object_get_ex(entry, "until_usec", &until) ||
 	    !json_object_is_type(until, json_type_int) || json_object_get_int64(until) < 0)

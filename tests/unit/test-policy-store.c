@@ -160,6 +160,8 @@ static void test_damage_is_found(void **state)
 		 STORE(SET("\"\"", "0", "{\"ibt\": \"off\"}")), "vm is no id"},
 		{STORE(SET("\"a\"", "0", "{\"ibt\": \"off\"}")),
 		 STORE(SET("\"a\\u0000b\"", "0", "{\"ibt\": \"off\"}")), "vm is no id"},
+		{STORE(SET("\"\xc3\xbc\"", "0", "{\"ibt\": \"off\"}")), /* overlong */
+		 STORE(SET("\"\xc1\xb7\"", "0", "{\"ibt\": \"off\"}")), "vm is no id"},
 		{STORE(SET("\"a\"", "0", "{\"ibt\": \"off\"}")),
 		 STORE(SET("7", "0", "{\"ibt\": \"off\"}")), "vm is no string"},
 		{STORE(SET("\"a\"", "1800000000000000", "{\"ibt\": \"off\"}")),
