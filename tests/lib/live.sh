@@ -83,9 +83,9 @@ start_vm() {
 have_kvm() { [ -w /dev/kvm ]; }
 have_bpf() { [ "$(id -u)" = 0 ] && [ -e /sys/kernel/btf/vmlinux ]; }
 
-# counted NAME TAKEN SEEN: cetd counted each. Where it tells of events that it missed, as it may on Linux 7, no more than
+# all_counted NAME TAKEN SEEN: cetd counted each. Where it tells of events that it missed, as it may on Linux 7, no more than
 # those are missing.
-counted() {
+all_counted() {
 	local missing=$(($2 - $3)) busy=0
 	[ $missing -le 0 ] || busy=$(scrape | sed -n 's/^cetd_events_lost_total{reason="program_busy"} //p')
 	if [ $missing = 0 ]; then
