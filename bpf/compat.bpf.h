@@ -5,7 +5,11 @@
  */
 #pragma once
 
+/* kfuncs, and what they take, are declared where they are used: not every machine's vmlinux.h has them. */
+#define BPF_NO_KFUNC_PROTOTYPES
+#define bpf_wq bpf_wq___vmlinux
 #include "vmlinux.h"
+#undef bpf_wq
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>

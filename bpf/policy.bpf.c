@@ -3,7 +3,7 @@
  * Policies at work in the kernel: struct kvm_cet_ops, which KVM asks about each #CP of a vCPU that a policy is
  * for. Kernels with cetd's patches only.
  */
-#include "decide.bpf.h"
+#include "lease.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -25,8 +25,6 @@ struct kvm_cet_ops___cetd {
 	__u32 (*vcpu_policy)(struct kvm_vcpu___cetd *vcpu, __u64 vm_id);
 	__u64 (*cp)(struct kvm_vcpu___cetd *vcpu, struct kvm_cet_fault___policy *fault);
 };
-
-extern int bpf_kvm_cet_update(__u64 vm_id) __ksym;
 
 SEC("struct_ops/vcpu_policy")
 __u32 BPF_PROG(vcpu_policy, struct kvm_vcpu___cetd *vcpu, __u64 vm_id)
@@ -71,4 +69,15 @@ SEC("syscall")
 int update(struct update *u)
 {
 	return bpf_kvm_cet_update(u->vm_id);
+}
+
+struct grant {
+	__u64 until_ns;
+};
+
+/* For the daemon, from time to time. */
+SEC("syscall")
+int grant(struct grant *g)
+{
+	return lease_set(g->until_ns);
 }

@@ -33,14 +33,19 @@ static struct kernel *kernel_of(struct enforcer *e)
 	return container_of(e, struct kernel, enforcer);
 }
 
+/* A program of the daemon's own, with one argument. */
+static int run_program(const struct bpf_program *program, uint64_t argument)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &argument, .ctx_size_in = sizeof(argument));
+	int r = bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
+
+	return r < 0 ? -errno : (int)opts.retval;
+}
+
 /* Have KVM look at the VM's parameters again. -EOPNOTSUPP: not one of its vCPUs has CET, so far. */
 static int kernel_update(struct kernel *k, uint64_t key)
 {
-	uint64_t argument = key;
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &argument, .ctx_size_in = sizeof(argument));
-	int r = bpf_prog_test_run_opts(bpf_program__fd(k->skel->progs.update), &opts);
-
-	return r < 0 ? -errno : (int)opts.retval;
+	return run_program(k->skel->progs.update, key);
 }
 
 static int kernel_drop(struct kernel *k, uint64_t key)
@@ -95,7 +100,10 @@ static int kernel_get_state(struct enforcer *e, uint64_t key, struct cetd_policy
 
 static void kernel_set_lease(struct enforcer *e, uint64_t time_ns)
 {
-	__atomic_store_n(&kernel_of(e)->skel->bss->control.lease_ns, time_ns, __ATOMIC_SEQ_CST);
+	int r = run_program(kernel_of(e)->skel->progs.grant, time_ns);
+
+	if (r < 0)
+		log_warning_errno(r, "Failed to set the lease of the policies in the kernel: %m");
 }
 
 static void kernel_get_control(struct enforcer *e, struct cetd_policy_control *ret)
@@ -216,6 +224,7 @@ static int kernel_load(struct kernel *k, const struct enforce_params *params, bo
 	}
 	bpf_map__set_max_entries(k->skel->maps.policies, params->max_vms);
 	bpf_map__set_max_entries(k->skel->maps.states, params->max_vms);
+	bpf_map__set_max_entries(k->skel->maps.governed, params->max_vms);
 	r = has_maps ? pinned_reuse_maps(params->pin_dir, k->skel->obj) : 0;
 	if (r >= 0)
 		r = kernel_load_object(k);

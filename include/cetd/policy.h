@@ -12,7 +12,7 @@
 #include <linux/bpf.h>
 #endif
 
-#define CETD_POLICY_ABI_VERSION 1
+#define CETD_POLICY_ABI_VERSION 2
 
 #define CETD_POLICY_RATES_MAX 8
 #define CETD_POLICY_ACTIONS \
