@@ -21,7 +21,8 @@ extern int bpf_wq_start(struct bpf_wq *wq, unsigned int flags) __ksym;
 /* Later kernels, and 6.12. */
 extern int bpf_wq_set_callback(struct bpf_wq *wq, int (*callback)(void *map, int *key, void *value),
 			       unsigned int flags) __weak __ksym;
-extern int bpf_wq_set_callback_impl(struct bpf_wq *wq, int (*callback)(void *map, int *key, void *value),
+extern int bpf_wq_set_callback_impl(struct bpf_wq *wq,
+				    int (*callback)(void *map, int *key, void *value),
 				    unsigned int flags, void *aux) __weak __ksym;
 
 struct lease {
