@@ -49,9 +49,11 @@ tests_stack() {
 	fi
 }
 
-# tests_enforce: where the kernel has the policy hook. Its parts report as enforce-PART.
+# tests_enforce CPUS TEST: where the kernel has the policy hook; unless asked for, with as many CPUs as its description
+# says. Its parts report as enforce-PART.
 tests_enforce() {
 	stack_is_built && kernel_has_hook || return 0
+	[[ $2 == enforce* || $1 = "$k_enforce_cpus" ]] || return 0
 	printf 'enforce\t400\t/lab/tests/enforce\n'
 }
 
@@ -93,7 +95,7 @@ tests_list() {
 		tests_linux "$1"
 		tests_stack "$1"
 		tests_patched
-		tests_enforce
+		tests_enforce "$1" "$2"
 		tests_last
 	} | {
 		any=''
