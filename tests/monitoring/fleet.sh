@@ -52,12 +52,15 @@ check_dashboards() {
 	[ -z "$empty" ] && ok "and those about what was recorded show something" || not_ok "queries that show nothing: $empty"
 }
 
+# answers EXPRESSION: anything. A busy machine can make every scrape of a round late, then there is nothing for a second.
+answers() { query "$1" >"$work/answer" && [ "$(jq length "$work/answer")" != 0 ]; }
+
 # The queries of the table in the documentation.
 check_documented() {
 	local expr n=0 bad=""
 	while read -r expr; do
 		n=$((n + 1))
-		query "$expr" >"$work/answer" && [ "$(jq length "$work/answer")" != 0 ] || [[ $expr == *unobservable* ]] || bad+="$expr; "
+		[[ $expr == *unobservable* ]] || wait_for 10 answers "$expr" || bad+="$expr; "
 	done < <(sed -n '/^| question/,/^$/p' $dir/README.md | sed 1,2d | sed 's/^[^`]*//' | grep -o '`[^`]*`' | tr -d '`')
 	[ -z "$bad" ] && [ $n -ge 8 ] && ok "the $n documented queries have answers" || not_ok "documented queries ($n) without an answer: $bad"
 }
@@ -110,7 +113,7 @@ check "a host that fails is down" wait_for 20 reads "up{instance=\"${hosts[2]}:$
 check "its alert begins" wait_for 20 has_alert pending "CetdDown ${hosts[2]}:$port"
 check "and the fleet counts it out" wait_for 20 reads job:cetd_up:sum 2
 write_targets "${hosts[@]:0:2}"
-check "a host that is taken out raises nothing" wait_for 20 eval "! has_alert pending 'CetdDown'"
+check "a host that is taken out raises nothing" wait_for 20 eval "! has_alert pending 'CetdDown ${hosts[2]}:'"
 equal "no rule failed" 0 "$(curl -sf "http://127.0.0.1:$prometheus/api/v1/rules" | jq '[.data.groups[].rules[] | select(.health != "ok")] | length')"
 check_pipeline
 exit $failed
