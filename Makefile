@@ -76,7 +76,7 @@ $(BUILD)/cetd: $(call objs,$(wildcard daemon/*.c)) $(BUILD)/libcetd.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(DAEMON_LIBS)) -lm
 
 # What cetctl has of the daemon: names, and the reading of policy files.
-CLI_SHARED := $(call objs,$(addprefix daemon/,policy-dir.c util/names.c util/jsontext.c util/nearest.c) \
+CLI_SHARED := $(call objs,$(addprefix daemon/,policy-dir.c util/names.c util/jsontext.c util/nearest.c util/utf8.c) \
 	$(addprefix daemon/policy/,index.c keys.c parse.c schema.c set.c))
 $(BUILD)/cetctl: $(call objs,$(CLI_SRC)) $(CLI_SHARED)
 	$(call say,LD,$@)

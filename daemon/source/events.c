@@ -92,10 +92,12 @@ static int events_drain(struct events *e)
 static int events_send_history(struct events *e, __u64 key)
 {
 	struct cetd_history_message m = {.key = key};
+	int r = programs_read_history(&e->programs, &m);
 
-	if (bpf_map_lookup_elem(bpf_map__fd(e->programs.skel->maps.histories), &key, &m.history) <
-	    0)
+	if (r == -ENOENT)
 		return 0; /* none could be allocated: counted as lost */
+	if (r < 0)
+		return log_error_errno(r, "Failed to read the history of a VM's faults: %m");
 	return events_send(e, CETD_MESSAGE_HISTORY, &m, sizeof(m));
 }
 

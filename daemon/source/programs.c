@@ -170,6 +170,7 @@ static int programs_open(const struct programs_state *state, const struct progra
 	skel->rodata->is_patched = state->family == CETD_FAMILY_PATCHED;
 	bpf_object__for_each_program (p, skel->obj)
 		bpf_program__set_autoload(p, false);
+	bpf_program__set_autoload(skel->progs.read_history, true);
 	for (int i = 0; i < _PROGRAM_MAX; i++)
 		bpf_program__set_autoload(program_of(skel, i, state->is_perf),
 					  state->result[i] == 0);
@@ -561,6 +562,15 @@ int programs_find(const struct programs *p, uint64_t key)
 	if (bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.slots), &key, &slot) < 0)
 		return -errno;
 	return slot < p->max_vms ? (int)slot : -EBADMSG;
+}
+
+int programs_read_history(const struct programs *p, struct cetd_history_message *m)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = m, .ctx_size_in = sizeof(*m), .ctx_out = m,
+		    .ctx_size_out = sizeof(*m));
+	int r = bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.read_history), &opts);
+
+	return r < 0 ? -errno : (int)opts.retval;
 }
 
 /* In this order: no program finds the slot any more, then it is cleared, then others may have it. */

@@ -69,6 +69,9 @@ uint64_t programs_missed(const struct programs *p);
 /* Give back the slot of a VM that is gone; what it counted is lost. */
 void programs_forget(struct programs *p, uint32_t slot);
 
+/* That of m->key. -ENOENT. */
+int programs_read_history(const struct programs *p, struct cetd_history_message *m);
+
 /* The slot of key, or -ENOENT. */
 int programs_find(const struct programs *p, uint64_t key);
 

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "util/jsontext.h"
 #include "util/macro.h"
 #include "util/nearest.h"
+#include "util/utf8.h"
 
 unsigned int jsontext_line(struct jsontext *t, size_t at)
 {
@@ -23,7 +25,7 @@ unsigned int jsontext_line(struct jsontext *t, size_t at)
 
 int jsontext_fail(struct jsontext *t, size_t at, const char *format, ...)
 {
-	_cleanup_(freep) char *what = NULL;
+	_cleanup_(freep) char *what = NULL, *text = NULL;
 	va_list ap;
 	int n;
 
@@ -32,11 +34,15 @@ int jsontext_fail(struct jsontext *t, size_t at, const char *format, ...)
 	va_end(ap);
 	if (n < 0)
 		what = NULL;
-	n = at == JSONTEXT_NOWHERE ? asprintf(t->ret_message, "%s: %s", t->name, what ?: "")
-				   : asprintf(t->ret_message, "%s:%u: %s", t->name,
-					      jsontext_line(t, at), what ?: "");
+	n = at == JSONTEXT_NOWHERE
+		    ? asprintf(&text, "%s: %s", t->name, what ?: "")
+		    : asprintf(&text, "%s:%u: %s", t->name, jsontext_line(t, at), what ?: "");
 	if (n < 0)
-		*t->ret_message = NULL;
+		text = NULL;
+	/* It quotes what was found, and goes to terminals and onto the bus. */
+	*t->ret_message = text ? malloc(n + 1) : NULL;
+	if (*t->ret_message)
+		utf8_sanitize(text, *t->ret_message, n + 1);
 	return -EBADMSG;
 }
 

@@ -29,7 +29,8 @@ int jsontext_read(const char *path, char **ret_text, size_t *ret_size, char **re
 int jsontext_read_max(const char *path, size_t max, char **ret_text, size_t *ret_size,
 		      char **ret_message);
 
-/* Sets the message, "name:line: …", or "name: …" where at is JSONTEXT_NOWHERE. Returns -EBADMSG. */
+/* Sets the message, "name:line: …", or "name: …" where at is JSONTEXT_NOWHERE; what a terminal or a bus should not get
+ * is '?' in it. Returns -EBADMSG. */
 int jsontext_fail(struct jsontext *t, size_t at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

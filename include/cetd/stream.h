@@ -5,8 +5,6 @@
  */
 #pragma once
 
-#include <linux/types.h>
-
 #include "cetd/event.h"
 
 #define CETD_STREAM_VERSION 1

@@ -17,5 +17,5 @@ guest_start: .incbin "$out/guest.bin"
 guest_end:
 	.section .note.GNU-stack, "", @progbits
 EOF
-cc -O2 -g -Wall -Wextra -std=gnu11 -D_GNU_SOURCE -pthread -o "$out/policy-test" policy-test.c vm.c "$out/blob.S" \
+cc -O2 -g -Wall -Wextra -std=gnu11 -D_GNU_SOURCE -pthread -o "$out/policy-test" policy-test.c hook.c vm.c "$out/blob.S" \
 	-Wl,-Bstatic -lbpf -Wl,-Bdynamic -lelf -lz

@@ -13,20 +13,13 @@
 #include <bpf/libbpf.h>
 
 #include "guest.h"
+#include "hook.h"
 #include "policy.h"
 #include "vm.h"
 
 #define ROUNDS 300
 #define MANY 100000
 #define MS 1000000ULL
-
-static struct {
-	struct bpf_object *object;
-	struct bpf_map *ops, *second_ops;
-	struct bpf_link *link, *trace;
-	int policies, counts, update, grant;
-	unsigned int passed, failed;
-} t;
 
 static bool expect(bool is_true, const char *what, unsigned int line)
 {
@@ -36,97 +29,6 @@ static bool expect(bool is_true, const char *what, unsigned int line)
 }
 
 #define EXPECT(what) expect(what, #what, __LINE__)
-
-static void set_vcpu_policy(uint64_t vm_id, uint64_t vcpus, uint64_t flags, uint64_t verdict)
-{
-	struct policy policy = { .flags = flags, .verdict = verdict, .vcpus = vcpus };
-
-	if (bpf_map_update_elem(t.policies, &vm_id, &policy, BPF_ANY))
-		err(2, "map");
-}
-
-static void set_policy(uint64_t vm_id, uint64_t flags, uint64_t verdict)
-{
-	set_vcpu_policy(vm_id, ~0ULL, flags, verdict);
-}
-
-static uint64_t count(uint32_t what)
-{
-	uint64_t value = 0;
-
-	bpf_map_lookup_elem(t.counts, &what, &value);
-	return value;
-}
-
-static int update(uint64_t vm_id)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &vm_id, .ctx_size_in = sizeof(vm_id));
-
-	if (bpf_prog_test_run_opts(t.update, &run))
-		err(2, "update");
-	return (int)run.retval;
-}
-
-static int grant(uint64_t vm_id, uint64_t ns)
-{
-	struct lease_request request = { .vm_id = vm_id, .ns = ns };
-	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &request, .ctx_size_in = sizeof(request));
-
-	if (bpf_prog_test_run_opts(t.grant, &run))
-		err(2, "grant");
-	return (int)run.retval;
-}
-
-static void attach(void)
-{
-	t.link = bpf_map__attach_struct_ops(t.ops);
-	if (!t.link)
-		err(2, "attaching the policy");
-}
-
-static void detach(void)
-{
-	bpf_link__destroy(t.link);
-	t.link = NULL;
-}
-
-static void reset_counts(void)
-{
-	uint64_t zero = 0;
-
-	for (uint32_t i = 0; i < NR_COUNTS; i++)
-		bpf_map_update_elem(t.counts, &i, &zero, BPF_ANY);
-}
-
-/* A policy for all VMs, attached, and no counts. */
-static void begin(uint64_t flags, uint64_t verdict)
-{
-	reset_counts();
-	set_policy(0, flags, verdict);
-	attach();
-}
-
-static void set_trace(bool is_on)
-{
-	bpf_link__destroy(t.trace);
-	t.trace = NULL;
-	if (!is_on)
-		return;
-	t.trace = bpf_program__attach(bpf_object__find_program_by_name(t.object, "on_cp"));
-	if (!t.trace)
-		err(2, "kvm_cet_cp");
-}
-
-/* Many short grace periods rather than few long ones, where a test attaches and detaches a lot. */
-static void hurry_rcu(bool is_on)
-{
-	FILE *f = fopen("/sys/kernel/rcu_expedited", "we");
-
-	if (f) {
-		fprintf(f, "%d", is_on);
-		fclose(f);
-	}
-}
 
 static void wait_for_rounds(const struct vm *vm)
 {
@@ -278,7 +180,7 @@ static bool test_end_of_delay(bool is_detached)
 	}
 	vm_join(vm);
 	ok &= EXPECT(now_ns() - start < 400 * MS) & EXPECT(vm_sum(vm, BLOCK_FAULTS) == ROUNDS);
-	bpf_map_delete_elem(t.policies, &vm->id);
+	bpf_map_delete_elem(hook.policies, &vm->id);
 	vm_free(vm);
 	return ok;
 }
@@ -329,7 +231,7 @@ static bool test_neighbours(void)
 	       (unsigned long long)sibling, (unsigned long long)neighbour, (unsigned long long)alone);
 	ok &= EXPECT(sibling >= alone * 95 / 100) & EXPECT(neighbour >= alone * 95 / 100);
 	vm_stop(other);
-	bpf_map_delete_elem(t.policies, &vm->id);
+	bpf_map_delete_elem(hook.policies, &vm->id);
 	vm_free(vm);
 	vm_free(other);
 	return ok;
@@ -366,7 +268,7 @@ static bool toggle(bool is_user)
 		ok &= EXPECT(count(SUPPRESS) == through);
 	printf("  CPL %d: %llu faults, %llu branches let through\n", is_user ? 3 : 0, (unsigned long long)faults,
 	       (unsigned long long)through);
-	bpf_map_delete_elem(t.policies, &vm->id);
+	bpf_map_delete_elem(hook.policies, &vm->id);
 	vm_free(vm);
 	return ok;
 }
@@ -446,7 +348,7 @@ static bool test_two_vms(void)
 	ok &= EXPECT(vm_sum(off, BLOCK_PASSED) > 0) & EXPECT(vm_sum(on, BLOCK_PASSED) == 0) &
 	      EXPECT(vm_sum(on, BLOCK_FAULTS) == vm_sum(on, BLOCK_ROUNDS)) &
 	      EXPECT(count(DELIVER) == vm_sum(on, BLOCK_FAULTS) + vm_sum(off, BLOCK_FAULTS));
-	bpf_map_delete_elem(t.policies, &off->id);
+	bpf_map_delete_elem(hook.policies, &off->id);
 	vm_free(off);
 	vm_free(on);
 	return ok;
@@ -459,7 +361,7 @@ static bool test_refusals(void)
 	bool ok;
 
 	begin(0, DELIVER);
-	second = bpf_map__attach_struct_ops(t.second_ops);
+	second = bpf_map__attach_struct_ops(hook.second_ops);
 	ok = EXPECT(!second) & EXPECT(errno == EBUSY) & EXPECT(update(~0ULL) == -ENOENT);
 	bpf_link__destroy(second);
 	vm = vm_start(1, false, false, 1);
@@ -576,36 +478,23 @@ static const struct {
 	{ "policies come and go under load", test_cycles },
 };
 
-static void load(const char *path)
-{
-	t.object = bpf_object__open(path);
-	if (!t.object || bpf_object__load(t.object))
-		err(2, "%s", path);
-	t.ops = bpf_object__find_map_by_name(t.object, "ops");
-	t.second_ops = bpf_object__find_map_by_name(t.object, "second_ops");
-	t.policies = bpf_object__find_map_fd_by_name(t.object, "policies");
-	t.counts = bpf_object__find_map_fd_by_name(t.object, "counts");
-	t.update = bpf_program__fd(bpf_object__find_program_by_name(t.object, "update"));
-	t.grant = bpf_program__fd(bpf_object__find_program_by_name(t.object, "grant"));
-	set_trace(true);
-}
-
 int main(int argc, char **argv)
 {
+	unsigned int passed = 0, failed = 0;
+
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	load(argc > 1 ? argv[1] : "policy.bpf.o");
+	hook_load(argc > 1 ? argv[1] : "policy.bpf.o");
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		bool ok = tests[i].run();
 
 		/* Whatever was on or off, guests found no difference between one fault and another. */
 		ok &= EXPECT(vm_differences() == 0);
-		if (t.link)
+		if (hook.link)
 			detach();
 		printf("%s %s\n", ok ? "pass" : "fail", tests[i].name);
-		*(ok ? &t.passed : &t.failed) += 1;
+		*(ok ? &passed : &failed) += 1;
 	}
-	bpf_link__destroy(t.trace);
-	bpf_object__close(t.object);
-	printf("%u passed, %u failed, 0 skipped\n", t.passed, t.failed);
-	return t.failed ? 1 : 0;
+	hook_close();
+	printf("%u passed, %u failed, 0 skipped\n", passed, failed);
+	return failed ? 1 : 0;
 }

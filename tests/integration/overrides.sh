@@ -149,6 +149,8 @@ check "nobody sees the policy" as_nobody busctl --address="$DBUS_SYSTEM_BUS_ADDR
 equal "CheckPolicy of good rules" "t 1" "$(manager CheckPolicy ss x.json '{"version": 1, "rules": [{"id": "a", "ibt": "off"}]}')"
 match "CheckPolicy of bad ones: place and key" 'x.json:2: rules.ibt is "of", valid is "keep" or "off"' \
 	"$(manager CheckPolicy ss x.json $'{"version": 1,\n"rules": [{"id": "a", "ibt": "of"}]}')"
+match "CheckPolicy of what a bus cannot carry: it is not quoted as it is" 'x.json:1: rules.id is .*[?]' \
+	"$(manager CheckPolicy ss x.json '{"version": 1, "rules": [{"id": "\ufffe\u001b[2J"}]}')"
 match "CheckPolicy of an id that is there twice" 'x.json:1: id is "a", which is that of' \
 	"$(manager CheckPolicy ss x.json '{"version": 1, "rules": [{"id": "a", "ibt": "off"}, {"id": "a", "ibt": "off"}]}')"
 all() { dbus-send --bus="$DBUS_SYSTEM_BUS_ADDRESS" --print-reply=literal --dest=org.cetd1 /org/cetd1 org.cetd1.Manager.GetPolicy; }

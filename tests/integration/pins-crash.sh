@@ -11,17 +11,8 @@ have_bpf && have_kvm || {
 	skip "cetd killed while it replaces its programs: needs root, BTF and /dev/kvm"
 	exit 0
 }
-mkdir "$work/bpf"
-mount -t bpf bpf "$work/bpf" 2>"$work/mount.log" || {
-	skip "cetd killed while it replaces its programs: no BPF file system can be mounted: $(cat "$work/mount.log")"
-	exit 0
-}
+own_bpffs "cetd killed while it replaces its programs"
 pins=$work/bpf/cetd
-crash_cleanup() {
-	umount -l "$work/bpf"
-	live_cleanup
-}
-trap crash_cleanup EXIT
 start_bus || exit 1
 # A name that no other test on this host has.
 vm_name=pinned$$

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Counters outlive the daemon: killed, ended and started again while a guest runs, it loses no event. A BPF file
-# system of the test's own, so that other daemons' pins are left alone.
+# Counters outlive the daemon: killed, ended and started again while a guest runs, it loses no event.
 set -u
 cd "$(dirname "$0")/../.."
 # shellcheck source=../lib/live.sh
@@ -11,17 +10,8 @@ have_bpf && have_kvm || {
 	skip "pinned counters: needs root, BTF and /dev/kvm"
 	exit 0
 }
-mkdir "$work/bpf"
-mount -t bpf bpf "$work/bpf" 2>"$work/mount.log" || {
-	skip "pinned counters: no BPF file system can be mounted: $(cat "$work/mount.log")"
-	exit 0
-}
+own_bpffs "pinned counters"
 pins=$work/bpf/cetd
-pins_cleanup() {
-	umount -l "$work/bpf"
-	live_cleanup
-}
-trap pins_cleanup EXIT
 start_bus || exit 1
 
 programs_are_gone() {

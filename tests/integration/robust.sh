@@ -13,16 +13,7 @@ have_bpf && have_kvm || {
 	exit 0
 }
 start_bus || exit 1
-mkdir "$work/bpf"
-mount -t bpf bpf "$work/bpf" || {
-	not_ok "a BPF file system is mounted"
-	exit 1
-}
-robust_cleanup() {
-	umount -l "$work/bpf" 2>/dev/null
-	live_cleanup
-}
-trap robust_cleanup EXIT
+own_bpffs "mishaps of a cetd that watches VMs"
 start_daemon --pin-dir "$work/bpf/cetd" || {
 	not_ok "cetd starts"
 	exit 1

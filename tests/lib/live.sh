@@ -46,6 +46,17 @@ start_bus() {
 	chmod 666 "$work/bus"
 }
 
+# own_bpffs WHAT: a BPF file system of the test's own in $work/bpf, so that other daemons' pins are left alone. Where there
+# can be none, WHAT is skipped.
+own_bpffs() {
+	mkdir "$work/bpf"
+	mount -t bpf bpf "$work/bpf" 2>"$work/mount.log" || {
+		skip "$1: no BPF file system can be mounted: $(cat "$work/mount.log")"
+		exit 0
+	}
+	trap 'umount -l "$work/bpf" 2>/dev/null; live_cleanup' EXIT
+}
+
 # start_daemon ARGUMENT...: pins and stores nothing unless told to; returns when its name is on the bus, or 1 with its log when it ends before.
 start_daemon() {
 	"$BUILD/cetd" --metrics "unix:$work/metrics" --pin-dir none --state-dir none "$@" >"$work/cetd.log" 2>&1 &
