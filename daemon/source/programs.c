@@ -566,8 +566,8 @@ int programs_find(const struct programs *p, uint64_t key)
 
 int programs_read_history(const struct programs *p, struct cetd_history_message *m)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = m, .ctx_size_in = sizeof(*m), .ctx_out = m,
-		    .ctx_size_out = sizeof(*m));
+	/* The kernel writes what the program left of its context where it read it. */
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = m, .ctx_size_in = sizeof(*m));
 	int r = bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.read_history), &opts);
 
 	return r < 0 ? -errno : (int)opts.retval;
