@@ -18,6 +18,7 @@
 #include "source/coverage.h"
 #include "source/procfs.h"
 #include "source/programs.h"
+#include "source/slots.h"
 #include "source/source.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -92,7 +93,7 @@ static int events_drain(struct events *e)
 static int events_send_history(struct events *e, __u64 key)
 {
 	struct cetd_history_message m = {.key = key};
-	int r = programs_read_history(&e->programs, &m);
+	int r = slots_read_history(&e->programs, &m);
 
 	if (r == -ENOENT)
 		return 0; /* none could be allocated: counted as lost */
@@ -338,12 +339,12 @@ static void events_drop_stale(struct events *e)
 
 		if (!vm->first_ns)
 			continue;
-		slot = programs_find(&e->programs, vm_key(vm));
+		slot = slots_find(&e->programs, vm_key(vm));
 		if (slot == (int)i && (!e->is_in_root_pidns || vm->vm_id ||
 				       !procfs_is_younger(vm->tgid, vm->first_ns)))
 			continue;
 		if (slot == (int)i || slot == -ENOENT)
-			programs_forget(&e->programs, i);
+			slots_forget(&e->programs, i);
 	}
 }
 
@@ -440,10 +441,10 @@ int events_forget(struct events *e, uint64_t key)
 	struct sent *s;
 	int slot, r = 0;
 
-	slot = programs_find(&e->programs, key);
+	slot = slots_find(&e->programs, key);
 	if (slot >= 0 && e->programs.vms[slot].first_ns) {
 		r = events_send_vm(e, e->programs.vms + slot);
-		programs_forget(&e->programs, slot);
+		slots_forget(&e->programs, slot);
 	}
 	HASH_FIND(hh, e->sent, &key, sizeof(key), s);
 	if (s) {

@@ -555,39 +555,6 @@ uint64_t programs_missed(const struct programs *p)
 	return n;
 }
 
-int programs_find(const struct programs *p, uint64_t key)
-{
-	__u32 slot;
-
-	if (bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.slots), &key, &slot) < 0)
-		return -errno;
-	return slot < p->max_vms ? (int)slot : -EBADMSG;
-}
-
-int programs_read_history(const struct programs *p, struct cetd_history_message *m)
-{
-	/* The kernel writes what the program left of its context where it read it. */
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = m, .ctx_size_in = sizeof(*m));
-	int r = bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.read_history), &opts);
-
-	return r < 0 ? -errno : (int)opts.retval;
-}
-
-/* In this order: no program finds the slot any more, then it is cleared, then others may have it. */
-void programs_forget(struct programs *p, uint32_t slot)
-{
-	struct cetd_vm *vm = p->vms + slot;
-	__u64 key = vm_key(vm);
-	__u64 *recent = p->skel->bss->recent;
-
-	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.slots), &key);
-	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.histories), &key);
-	__atomic_store_n(recent + key % ARRAY_SIZE(p->skel->bss->recent), 0, __ATOMIC_SEQ_CST);
-	memset(vm, 0, sizeof(*vm));
-	__atomic_fetch_sub(&p->skel->bss->control.vms, 1, __ATOMIC_SEQ_CST);
-	bpf_map_update_elem(bpf_map__fd(p->skel->maps.free_slots), NULL, &slot, BPF_ANY);
-}
-
 void programs_done(struct programs *p)
 {
 	if (p->vms)

@@ -66,21 +66,6 @@ const char *program_name(enum program program, bool is_perf);
 /* Events that no program looked at, since its run of an earlier one on that CPU had been preempted. */
 uint64_t programs_missed(const struct programs *p);
 
-/* Give back the slot of a VM that is gone; what it counted is lost. */
-void programs_forget(struct programs *p, uint32_t slot);
-
-/* That of m->key. -ENOENT. */
-int programs_read_history(const struct programs *p, struct cetd_history_message *m);
-
-/* The slot of key, or -ENOENT. */
-int programs_find(const struct programs *p, uint64_t key);
-
-/* The key of a slot in use. */
-static inline uint64_t vm_key(const struct cetd_vm *vm)
-{
-	return vm->vm_id ? vm->vm_id : CETD_KEY_TGID | vm->tgid;
-}
-
 /* See events_get_programs(). */
 struct events_program;
 unsigned int programs_stats(const struct programs *p, struct events_program *ret_programs);
