@@ -221,7 +221,7 @@ kernel_find() {
 		mapfile -t patches < <(kernel_patches)
 		[ -z "$k_series" ] || [ ${#patches[@]} -gt 0 ] || die "kernel $1: kernel-patches/$k_series has no patches yet"
 		kernel_dir=$lab_cache/kernel/$k_name-$({
-			echo "$pristine_dir" "$k_variant"
+			echo "${pristine_dir##*/}" "$k_variant"
 			cat "$lab_root/kernel.config"
 			[ "$k_variant" = plain ] || cat "$lab_root/kernel-$k_variant.config"
 			[ ${#patches[@]} = 0 ] || cat "${patches[@]}"

@@ -15,7 +15,7 @@ selftests_need() {
 	kernel_conf base-7.3
 	kernel_pristine || return 1
 	selftests_dir=$lab_cache/selftests-$({
-		echo "$pristine_dir"
+		echo "${pristine_dir##*/}"
 		cat "$lab_root/lib/selftests.sh"
 	} | lab_key)
 	selftests_ready || lab_locked selftests selftests_build

@@ -22,7 +22,7 @@ series_stage() {
 	[ -n "$k_source" ] || return 1
 	kernel_pristine || return 1
 	dir=$lab_cache/selftests-$k_series-$({
-		echo "$pristine_dir"
+		echo "${pristine_dir##*/}"
 		kernel_patches | xargs grep -lE '^\+\+\+ b/(tools/testing/selftests/kvm|arch/x86/include/uapi)' | xargs cat
 		cat "$lab_root/lib/series.sh"
 	} | lab_key)
