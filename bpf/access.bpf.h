@@ -48,7 +48,7 @@ static __always_inline void msr_count(const struct subject *s, const struct acce
 	if (!sampling)
 		return;
 
-	event_init(&e, s->key, CETD_EVENT_MSR);
+	event_init(&e, s->key, bpf_get_current_pid_tgid(), CETD_EVENT_MSR);
 	e.data = a->data;
 	e.vcpu = a->vcpu;
 	e.msr = a->msr;
@@ -77,7 +77,7 @@ static __always_inline void cr4_count(const struct subject *s, __u64 value)
 	if (!sampling)
 		return;
 
-	event_init(&e, s->key, CETD_EVENT_CR4);
+	event_init(&e, s->key, bpf_get_current_pid_tgid(), CETD_EVENT_CR4);
 	e.data = value;
 	e.flags = sets ? CETD_FLAG_WRITE : 0;
 	sample_send(s->vm, &e, sampling);

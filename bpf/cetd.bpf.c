@@ -6,10 +6,6 @@
  */
 #include "vcpu.bpf.h"
 
-#include "cetd/stream.h"
-
-#define ENOENT 2 /* asm-generic/errno-base.h */
-
 char LICENSE[] SEC("license") = "GPL";
 
 /* Raw tracepoints for what passes no pointers: they need neither module BTF nor the right to read it. */
@@ -63,26 +59,6 @@ SEC("tp_btf/kvm_cet_vmcs_load")
 int BPF_PROG(patched_vmcs_load, struct kvm_vcpu___cetd *vcpu, int cpu, int prev_cpu, bool is_nested)
 {
 	return vcpu_vmcs_load(vcpu, cpu, prev_cpu, is_nested);
-}
-
-/*
- * For the daemon: a VM's history. While it made a system call that looks it up, perf's tracepoints would pass over
- * events on its CPU. Word by word, as no helper copies into a context.
- */
-SEC("syscall")
-int read_history(struct cetd_history_message *m)
-{
-	__u64 key = m->key;
-	const volatile __u64 *from = bpf_map_lookup_elem(&histories, &key);
-	__u64 *words = (void *)m; /* the verifier allows no other pointer into a context */
-	const __u32 skip = offsetof(struct cetd_history_message, history) / sizeof(*words);
-
-	if (!from)
-		return -ENOENT;
-#pragma unroll
-	for (__u32 i = 0; i < sizeof(m->history) / sizeof(*words); i++)
-		words[skip + i] = from[i];
-	return 0;
 }
 
 /*

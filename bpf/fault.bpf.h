@@ -15,17 +15,6 @@ static __always_inline enum cetd_kind cp_kind(__u32 error_code)
 	return code < CETD_KIND_OTHER ? code : CETD_KIND_OTHER;
 }
 
-static __noinline struct cetd_history *history_add(__u64 key)
-{
-	struct cetd_history *h;
-
-	bpf_map_update_elem(&histories, &key, &new_history, BPF_NOEXIST);
-	h = bpf_map_lookup_elem(&histories, &key);
-	if (!h)
-		lost(CETD_LOST_HISTORY_FULL);
-	return h;
-}
-
 /*
  * Space-saving: a new address takes the slot with the lowest count and inherits that count as its error. If
  * another CPU takes the same slot at that moment, look once more; losing twice leaves the fault out of this
@@ -68,14 +57,19 @@ static __always_inline void rip_count(struct cetd_history *h, __u64 rip)
 }
 
 /* `data` is the record's position and is written last: a reader that finds another one drops the record. */
-static __always_inline void history_record(const struct cetd_event *e)
+static __always_inline void history_record(const struct subject *s, const struct cetd_event *e)
 {
-	struct cetd_history *h = bpf_map_lookup_elem(&histories, &e->key);
+	struct cetd_slot_history *of_slot = bpf_map_lookup_elem(&histories, &s->slot);
+	struct cetd_history *h;
 	struct cetd_event *slot;
 	__u64 position;
 
-	if (!h && !(h = history_add(e->key)))
+	if (!of_slot)
 		return;
+	h = &of_slot->history;
+	/* First what is locked: a lock waits for the record's stores. */
+	if (e->flags & CETD_FLAG_ADDRESS)
+		rip_count(h, e->rip);
 	position = __sync_fetch_and_add(&h->head, 1);
 	slot = h->faults + position % CETD_HISTORY_FAULTS;
 	*(volatile __u64 *)&slot->data = 0;
@@ -89,8 +83,6 @@ static __always_inline void history_record(const struct cetd_event *e)
 	((__u64 *)slot)[7] = ((const __u64 *)e)[7];
 	barrier();
 	*(volatile __u64 *)&slot->data = position + 1;
-	if (e->flags & CETD_FLAG_ADDRESS)
-		rip_count(h, e->rip);
 }
 
 struct fault {
@@ -101,7 +93,7 @@ struct fault {
 };
 
 /* An intercepted #CP, whatever tracepoint told of it. */
-static __always_inline void cp_count(const struct subject *s, const struct fault *f)
+static __always_inline void cp_count(const struct subject *s, const struct fault *f, __u32 tid)
 {
 	enum cetd_kind kind = cp_kind(f->error_code);
 	enum sampling sampling;
@@ -111,7 +103,7 @@ static __always_inline void cp_count(const struct subject *s, const struct fault
 		 _CETD_KIND_MAX * _CETD_PRIVILEGE_MAX);
 	count_at(s->vm->counters.decision[1], f->action, _CETD_ACTION_MAX);
 
-	event_init(&e, s->key, CETD_EVENT_CP);
+	event_init(&e, s->key, tid, CETD_EVENT_CP);
 	e.rip = f->rip;
 	e.ssp = f->ssp;
 	e.cet = f->cet;
@@ -122,7 +114,7 @@ static __always_inline void cp_count(const struct subject *s, const struct fault
 	e.action = f->action;
 	e.flags = (f->is_nested ? CETD_FLAG_NESTED : 0) | (f->has_address ? CETD_FLAG_ADDRESS : 0) |
 		  (f->error_code & CP_ENCL ? CETD_FLAG_ENCLAVE : 0);
-	history_record(&e);
+	history_record(s, &e);
 	sampling = sample_wanted(s->vm, CETD_EVENT_CP);
 	if (sampling)
 		sample_send(s->vm, &e, sampling);
@@ -135,10 +127,10 @@ static __always_inline void injected_count(const struct subject *s, __u32 error_
 	struct cetd_event e;
 
 	count(&s->vm->counters.injected);
-	event_init(&e, s->key, CETD_EVENT_INJECTED);
+	event_init(&e, s->key, bpf_get_current_pid_tgid(), CETD_EVENT_INJECTED);
 	e.error_code = error_code;
 	e.kind = cp_kind(error_code);
-	history_record(&e);
+	history_record(s, &e);
 	sampling = sample_wanted(s->vm, CETD_EVENT_INJECTED);
 	if (sampling)
 		sample_send(s->vm, &e, sampling);

@@ -66,9 +66,11 @@ static __always_inline int handle_inj_exception(__u32 vector, bool has_error_cod
 /* A hardware #CP. What is delivered, if later, comes by kvm_inj_exception too: note that. */
 static __always_inline int handle_cp(const struct subject *s, const struct fault *f)
 {
+	__u32 tid = bpf_get_current_pid_tgid();
+
 	if (f->action != CETD_ACTION_SUPPRESS)
-		thread_expect_fault(s->key);
-	cp_count(s, f);
+		thread_expect_fault(s->key, tid);
+	cp_count(s, f, tid);
 	return 0;
 }
 

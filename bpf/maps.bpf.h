@@ -20,13 +20,11 @@ __u32 cr4_seen;
 /* Something was counted that does not wake the daemon. On a line of its own: it is written often. */
 __u32 dirty __attribute__((aligned(64)));
 
-const struct cetd_history new_history = {};
-
 /*
  * A VM's counters live in a slot; `slots` tells which by the VM's key, and `recent` spares the lookup: a word per
  * hash of the key, the key's low bits and the slot in one, so that no CPU sees half of it. Slots are handed out in
  * turn, and again as the daemon gives them back, zeroed. Nothing is allocated at a VM's first event that could
- * fail, and the daemon reads the counters where they are.
+ * fail, and the daemon reads counters and histories where they are.
  */
 const volatile __u32 max_vms = 4096;
 
@@ -56,13 +54,13 @@ __u32 next_slot;
 #define RECENT 2048
 __u64 recent[RECENT] __attribute__((aligned(64)));
 
-/* Allocated as VMs fault: 4.5 KiB each, and most VMs never do. */
+/* By slot as well: to look a history up in a hash would be a third of what a fault costs. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 4096);
-	__type(key, __u64);
-	__type(value, struct cetd_history);
+	__type(key, __u32);
+	__type(value, struct cetd_slot_history);
 } histories SEC(".maps");
 
 struct {

@@ -56,12 +56,13 @@ static __noinline int sample_send(struct cetd_vm *vm, const struct cetd_event *e
 }
 
 /* The parts that all events have; the caller adds its own and sends it. */
-static __always_inline void event_init(struct cetd_event *e, __u64 key, enum cetd_event_type type)
+static __always_inline void event_init(struct cetd_event *e, __u64 key, __u32 tid,
+				       enum cetd_event_type type)
 {
 	__builtin_memset(e, 0, sizeof(*e));
 	e->time_ns = bpf_ktime_get_ns();
 	e->key = key;
-	e->tid = bpf_get_current_pid_tgid();
+	e->tid = tid;
 	e->vcpu = CETD_VCPU_UNKNOWN;
 	e->cpl = CETD_CPL_UNKNOWN;
 	e->type = type;

@@ -8,6 +8,7 @@
 struct subject {
 	struct cetd_vm *vm;
 	__u64 key;
+	__u32 slot;
 };
 
 /* The daemon clears it when it forgets the VM. */
@@ -60,8 +61,8 @@ static __always_inline void recent_note(__u64 key, __u32 slot)
 		*(volatile __u64 *)entry = 0;
 }
 
-/* By the map; a VM that is not there yet is added if it may be. */
-static __noinline struct cetd_vm *vm_lookup(__u64 key, bool may_add)
+/* The slot by the map, or -1; a VM that is not there yet is added if it may be. */
+static __noinline __s64 slot_lookup(__u64 key, bool may_add)
 {
 	struct cetd_vm *vm;
 	__u32 slot, *known;
@@ -70,10 +71,10 @@ static __noinline struct cetd_vm *vm_lookup(__u64 key, bool may_add)
 	known = bpf_map_lookup_elem(&slots, &key);
 	if (!known) {
 		if (!may_add)
-			return NULL;
+			return -1;
 		if (slot_alloc(&slot) < 0) {
 			lost(CETD_LOST_VMS_FULL);
-			return NULL;
+			return -1;
 		}
 		is_new = bpf_map_update_elem(&slots, &key, &slot, BPF_NOEXIST) == 0;
 		if (!is_new) /* another CPU was first */
@@ -81,30 +82,30 @@ static __noinline struct cetd_vm *vm_lookup(__u64 key, bool may_add)
 		known = bpf_map_lookup_elem(&slots, &key);
 		if (!known) {
 			lost(CETD_LOST_VMS_FULL);
-			return NULL;
+			return -1;
 		}
 	}
 	slot = *known;
-	vm = bpf_map_lookup_elem(&vms, &slot);
-	if (!vm)
-		return NULL;
-	if (is_new)
+	vm = is_new ? bpf_map_lookup_elem(&vms, &slot) : NULL;
+	if (vm)
 		slot_init(vm, key);
 	recent_note(key, slot);
-	return vm;
+	return slot;
 }
 
 static __always_inline bool vm_get_or_find(struct subject *ret, __u64 key, bool may_add)
 {
 	__u64 entry = *(volatile __u64 *)recent_entry(key);
-	__u32 slot = entry & 0xffff;
+	__s64 slot = entry & 0xffff;
 
+	if ((entry & ~0xffffULL) != recent_value(key)) {
+		slot = slot_lookup(key, may_add);
+		if (slot < 0)
+			return false;
+	}
 	ret->key = key;
-	ret->vm = NULL;
-	if ((entry & ~0xffffULL) == recent_value(key))
-		ret->vm = bpf_map_lookup_elem(&vms, &slot);
-	if (!ret->vm)
-		ret->vm = vm_lookup(key, may_add);
+	ret->slot = slot;
+	ret->vm = bpf_map_lookup_elem(&vms, &ret->slot);
 	return ret->vm;
 }
 
@@ -147,9 +148,8 @@ static __always_inline struct thread *thread_get(__u64 key)
 }
 
 /* The thread has a #CP on its way back into the guest. */
-static __always_inline void thread_expect_fault(__u64 key)
+static __always_inline void thread_expect_fault(__u64 key, __u32 tid)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
 	__u32 holder = __sync_val_compare_and_swap(in_flight + tid % IN_FLIGHT, 0, tid);
 	struct thread *t;
 

@@ -20,7 +20,7 @@ static __always_inline void vmcs_load_count(const struct subject *s, __u32 vcpu,
 	if (!sampling)
 		return;
 
-	event_init(&e, s->key, CETD_EVENT_VMCS_LOAD);
+	event_init(&e, s->key, bpf_get_current_pid_tgid(), CETD_EVENT_VMCS_LOAD);
 	e.data = (__u64)(__u32)prev_cpu << 32 | (__u32)cpu;
 	e.vcpu = vcpu;
 	e.flags = is_nested ? CETD_FLAG_NESTED : 0;

@@ -260,7 +260,7 @@ void advice_add_notes(json_object *report, const struct diagnosis_input *in)
 {
 	json_object *notes = json_object_new_array(), *causes = doc_get(in->daemon, "host.causes");
 	const char *uses = doc_text(in->vm, "uses_cet"), *id = doc_text(in->vm, "attribution");
-	uint64_t refused, lost = doc_number(in->daemon, "events_lost.history_full");
+	uint64_t refused;
 	const char *guest_cet = doc_text(in->daemon, "host.guest_cet");
 	size_t n = doc_length(causes);
 
@@ -289,11 +289,6 @@ void advice_add_notes(json_object *report, const struct diagnosis_input *in)
 		doc_say(notes,
 			"The VM has nested guests. Names of their addresses are right only where "
 			"the symbol file is theirs, too.");
-	if (lost)
-		doc_say(notes,
-			"%" PRIu64 " faults of this host's VMs were counted without a record, for "
-			"want of memory.",
-			lost);
 }
 
 static void step(json_object *array, const struct diagnosis_input *in, const char *text,

@@ -90,15 +90,13 @@ static int events_drain(struct events *e)
 	return e->error < 0 ? e->error : MIN(r, 0);
 }
 
-static int events_send_history(struct events *e, __u64 key)
+static int events_send_history(struct events *e, __u64 key, uint32_t slot)
 {
-	struct cetd_history_message m = {.key = key};
-	int r = slots_read_history(&e->programs, &m);
+	struct cetd_history_message m = {
+		.key = key,
+		.history = e->programs.histories[slot].history,
+	};
 
-	if (r == -ENOENT)
-		return 0; /* none could be allocated: counted as lost */
-	if (r < 0)
-		return log_error_errno(r, "Failed to read the history of a VM's faults: %m");
 	return events_send(e, CETD_MESSAGE_HISTORY, &m, sizeof(m));
 }
 
@@ -109,9 +107,9 @@ static bool faults_differ(const struct cetd_vm *a, const struct cetd_vm *b)
 }
 
 /* Returns 1 if the VM has news, which were sent. The programs go on counting meanwhile: look at a copy. */
-static int events_send_vm(struct events *e, const struct cetd_vm *vm)
+static int events_send_vm(struct events *e, uint32_t slot)
 {
-	struct cetd_counters_message m = {.vm = *vm};
+	struct cetd_counters_message m = {.vm = e->programs.vms[slot]};
 	struct sent *s;
 	bool has_faults;
 	int r;
@@ -131,7 +129,7 @@ static int events_send_vm(struct events *e, const struct cetd_vm *vm)
 	s->vm = m.vm;
 	r = events_send(e, CETD_MESSAGE_COUNTERS, &m, sizeof(m));
 	if (r >= 0 && has_faults)
-		r = events_send_history(e, m.key);
+		r = events_send_history(e, m.key, slot);
 	return r < 0 ? r : 1;
 }
 
@@ -164,11 +162,9 @@ static int events_read(struct events *e)
 	__atomic_store_n(&e->programs.skel->bss->dirty, 0, __ATOMIC_SEQ_CST);
 	n_slots = MIN(__atomic_load_n(&bss->next_slot, __ATOMIC_SEQ_CST), e->programs.max_vms);
 	for (uint32_t i = 0; i < n_slots; i++) {
-		struct cetd_vm *vm = e->programs.vms + i;
-
-		if (!__atomic_load_n(&vm->first_ns, __ATOMIC_ACQUIRE))
+		if (!__atomic_load_n(&e->programs.vms[i].first_ns, __ATOMIC_ACQUIRE))
 			continue;
-		r = events_send_vm(e, vm);
+		r = events_send_vm(e, i);
 		if (r < 0)
 			return r;
 		n_news += r;
@@ -443,7 +439,7 @@ int events_forget(struct events *e, uint64_t key)
 
 	slot = slots_find(&e->programs, key);
 	if (slot >= 0 && e->programs.vms[slot].first_ns) {
-		r = events_send_vm(e, e->programs.vms + slot);
+		r = events_send_vm(e, slot);
 		slots_forget(&e->programs, slot);
 	}
 	HASH_FIND(hh, e->sent, &key, sizeof(key), s);

@@ -131,7 +131,7 @@ static int pins_open(const char *dir, uint32_t max_vms, struct cetd_bpf **ret)
 	if (!skel)
 		return -errno;
 	bpf_object__for_each_program (program, skel->obj)
-		bpf_program__set_autoload(program, program == skel->progs.read_history);
+		bpf_program__set_autoload(program, false);
 	bpf_map__set_max_entries(skel->maps.vms, max_vms);
 	r = pinned_reuse_maps(dir, skel->obj);
 	if (r >= 0)

@@ -170,7 +170,6 @@ static int programs_open(const struct programs_state *state, const struct progra
 	skel->rodata->is_patched = state->family == CETD_FAMILY_PATCHED;
 	bpf_object__for_each_program (p, skel->obj)
 		bpf_program__set_autoload(p, false);
-	bpf_program__set_autoload(skel->progs.read_history, true);
 	for (int i = 0; i < _PROGRAM_MAX; i++)
 		bpf_program__set_autoload(program_of(skel, i, state->is_perf),
 					  state->result[i] == 0);
@@ -290,25 +289,40 @@ static bool programs_have_failed(const struct programs_state *wanted,
 	return false;
 }
 
-static size_t slots_bytes(uint32_t max_vms)
+static size_t map_bytes(uint32_t n, size_t value_bytes)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
 
-	return (max_vms * sizeof(struct cetd_vm) + page - 1) / page * page;
+	return (n * value_bytes + page - 1) / page * page;
+}
+
+/* An array's values where the programs have them; NULL and errno. */
+static void *map_values(const struct bpf_map *map)
+{
+	size_t bytes = map_bytes(bpf_map__max_entries(map), bpf_map__value_size(map));
+	void *values = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return values == MAP_FAILED ? NULL : values;
 }
 
 static int programs_map(struct programs *p)
 {
-	struct bpf_map *map = p->skel->maps.vms;
-	void *vms;
-
-	p->max_vms = bpf_map__max_entries(map);
-	vms = mmap(NULL, slots_bytes(p->max_vms), PROT_READ | PROT_WRITE, MAP_SHARED,
-		   bpf_map__fd(map), 0);
-	if (vms == MAP_FAILED)
+	p->max_vms = bpf_map__max_entries(p->skel->maps.vms);
+	p->vms = map_values(p->skel->maps.vms);
+	if (!p->vms)
 		return -errno;
-	p->vms = vms;
-	return 0;
+	p->histories = map_values(p->skel->maps.histories);
+	return p->histories ? 0 : -errno;
+}
+
+static void programs_unmap(struct programs *p)
+{
+	if (p->vms)
+		munmap(p->vms, map_bytes(p->max_vms, sizeof(*p->vms)));
+	if (p->histories)
+		munmap(p->histories, map_bytes(p->max_vms, sizeof(*p->histories)));
+	p->vms = NULL;
+	p->histories = NULL;
 }
 
 /* Returns how many are attached. */
@@ -505,7 +519,7 @@ int programs_load(const struct programs_params *params, struct programs *ret)
 	r = programs_map(ret);
 	if (r < 0) {
 		programs_done(ret);
-		return log_error_errno(r, "Failed to map the counters: %m");
+		return log_error_errno(r, "Failed to map counters and histories: %m");
 	}
 	if (use.pin_dir && !has_pinned_programs(ret))
 		programs_pin(ret, &use);
@@ -557,9 +571,7 @@ uint64_t programs_missed(const struct programs *p)
 
 void programs_done(struct programs *p)
 {
-	if (p->vms)
-		munmap(p->vms, slots_bytes(p->max_vms));
-	p->vms = NULL;
+	programs_unmap(p);
 	cetd_bpf__destroy(p->skel);
 	p->skel = NULL;
 	for (int i = 0; i < _PROGRAM_MAX; i++)

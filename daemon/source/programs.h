@@ -37,6 +37,7 @@ struct programs {
 	struct cetd_bpf *skel; /* owned */
 	struct cetd_vm
 		*vms; /* the slots, max_vms of them, mapped; first_ns is 0 where none is in use */
+	struct cetd_slot_history *histories; /* likewise */
 	uint32_t max_vms;
 	struct programs_state state;
 	int pin_fd;		       /* of the directory of pins; -1: nothing is pinned */

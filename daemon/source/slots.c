@@ -21,15 +21,6 @@ int slots_find(const struct programs *p, uint64_t key)
 	return slot < p->max_vms ? (int)slot : -EBADMSG;
 }
 
-int slots_read_history(const struct programs *p, struct cetd_history_message *m)
-{
-	/* The kernel writes what the program left of its context where it read it. */
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = m, .ctx_size_in = sizeof(*m));
-	int r = bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.read_history), &opts);
-
-	return r < 0 ? -errno : (int)opts.retval;
-}
-
 /* In this order: no program finds the slot any more, then it is cleared, then others may have it. */
 void slots_forget(struct programs *p, uint32_t slot)
 {
@@ -38,8 +29,8 @@ void slots_forget(struct programs *p, uint32_t slot)
 	__u64 *recent = p->skel->bss->recent;
 
 	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.slots), &key);
-	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.histories), &key);
 	__atomic_store_n(recent + key % ARRAY_SIZE(p->skel->bss->recent), 0, __ATOMIC_SEQ_CST);
+	memset(p->histories + slot, 0, sizeof(*p->histories));
 	memset(vm, 0, sizeof(*vm));
 	__atomic_fetch_sub(&p->skel->bss->control.vms, 1, __ATOMIC_SEQ_CST);
 	bpf_map_update_elem(bpf_map__fd(p->skel->maps.free_slots), NULL, &slot, BPF_ANY);

@@ -15,8 +15,5 @@ static inline uint64_t vm_key(const struct cetd_vm *vm)
 /* The slot of key, or -ENOENT. */
 int slots_find(const struct programs *p, uint64_t key);
 
-/* The history of m->key's faults. -ENOENT. */
-int slots_read_history(const struct programs *p, struct cetd_history_message *m);
-
 /* Give back the slot of a VM that is gone; what it counted is lost. */
 void slots_forget(struct programs *p, uint32_t slot);

@@ -29,8 +29,8 @@ DEFINE_TO_STRING(cetd_result, _CETD_RESULT_MAX, "ok", "fault")
 DEFINE_TO_STRING(cetd_action, _CETD_ACTION_MAX, "deliver", "delay", "suppress")
 DEFINE_TO_STRING(cetd_event_type, _CETD_EVENT_MAX, "control_protection", "injected", "msr", "cr4",
 		 "vmcs_load")
-DEFINE_TO_STRING(cetd_lost, _CETD_LOST_MAX, "ring_full", "vms_full", "history_full",
-		 "sample_budget", "program_busy")
+DEFINE_TO_STRING(cetd_lost, _CETD_LOST_MAX, "ring_full", "vms_full", "sample_budget",
+		 "program_busy")
 DEFINE_TO_STRING(cetd_fact, _CETD_FACT_MAX, "hardware_cp", "injected_cp", "cet_msr", "cr4_cet",
 		 "vmcs_load", "enforcement")
 DEFINE_TO_STRING(cetd_coverage, _CETD_COVERAGE_MAX, "unobservable", "partial", "observed")

@@ -9,7 +9,7 @@
 #include <linux/types.h>
 #endif
 
-#define CETD_ABI_VERSION 1
+#define CETD_ABI_VERSION 2
 
 /* The kind of a #CP, from bits 14:0 of its error code (SDM vol. 1, "Control-protection exception"). */
 enum cetd_kind {
@@ -74,7 +74,6 @@ enum cetd_event_type {
 enum cetd_lost {
 	CETD_LOST_RING_FULL, /* sample: ring buffer full */
 	CETD_LOST_VMS_FULL, /* event: no room for another VM in the map, or none could be allocated */
-	CETD_LOST_HISTORY_FULL,	 /* fault record: no history could be allocated */
 	CETD_LOST_SAMPLE_BUDGET, /* sample: the VM had used up its share of this round */
 	CETD_LOST_PROGRAM_BUSY,	 /* event: BPF was preempted on that CPU, Linux 7.x */
 	_CETD_LOST_MAX,
@@ -153,11 +152,17 @@ struct cetd_rip {
 	__u64 error;
 };
 
-/* Value of the map `histories`, allocated at a VM's first #CP. */
+/* A VM's latest faults and most frequent addresses. */
 struct cetd_history {
 	__u64 head; /* faults ever recorded: the newest is at (head - 1) % CETD_HISTORY_FAULTS */
 	struct cetd_rip rips[CETD_HISTORY_RIPS];
 	struct cetd_event faults[CETD_HISTORY_FAULTS];
+};
+
+/* Value of the map `histories`. No record lies across two cache lines. */
+struct cetd_slot_history {
+	__u64 unused[7];
+	struct cetd_history history;
 };
 
 /*
@@ -186,5 +191,8 @@ _Static_assert(sizeof(struct cetd_event) == 64, "ring sample");
 _Static_assert(sizeof(struct cetd_counters) == 464, "counters");
 _Static_assert(sizeof(struct cetd_vm) == 496, "at most 1 KiB a VM with what finds it");
 _Static_assert(sizeof(struct cetd_history) == 8 + 16 * 24 + 64 * 64, "history");
+_Static_assert(__builtin_offsetof(struct cetd_slot_history, history.faults) % 64 == 0,
+	       "cache lines");
+_Static_assert(sizeof(struct cetd_slot_history) % 64 == 0, "cache lines");
 _Static_assert(__builtin_offsetof(struct cetd_event, error_code) == 56, "no padding");
 _Static_assert(sizeof(struct cetd_control) == 16 + 8 * _CETD_LOST_MAX, "control");

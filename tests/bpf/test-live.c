@@ -266,7 +266,8 @@ static void test_facts_hold(void **state)
 
 static void test_patched_code_runs_on_real_vcpus(void **state)
 {
-	struct cetd_history h = {};
+	struct cetd_slot_history of_slot;
+	const struct cetd_history *h = &of_slot.history;
 	struct variant_bpf *skel;
 	struct cetd_vm vm = {};
 	struct bpf_link *link;
@@ -310,11 +311,12 @@ static void test_patched_code_runs_on_real_vcpus(void **state)
 	assert_int_equal(vm.counters.host_msr[CETD_OP_READ], n);
 	assert_int_equal(live_msr_total(&vm), n);
 	assert_int_equal(vm.counters.vmcs_load[0], n);
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.histories), &key, &h), 0);
-	assert_int_equal(h.head, n);
-	assert_int_equal(h.faults[0].vcpu, 0);
-	assert_int_equal(h.faults[0].cet, 0x804);
-	assert_int_equal(h.faults[0].ssp, 0x1000);
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.histories), &slot, &of_slot),
+			 0);
+	assert_int_equal(h->head, n);
+	assert_int_equal(h->faults[0].vcpu, 0);
+	assert_int_equal(h->faults[0].cet, 0x804);
+	assert_int_equal(h->faults[0].ssp, 0x1000);
 	variant_bpf__destroy(skel);
 }
 

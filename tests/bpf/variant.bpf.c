@@ -29,7 +29,7 @@ int BPF_PROG(made_up_cp, __u64 key, __u64 what, __u64 rip, __u64 ssp, __u64 cet)
 
 	if (!vm_get(&s, key))
 		return 0;
-	cp_count(&s, &f);
+	cp_count(&s, &f, bpf_get_current_pid_tgid());
 	return 0;
 }
 
