@@ -59,6 +59,11 @@ $(BUILD)/linux/init: tests/lab/linux/init.S
 lab: all lab-guests $(BUILD)/jsonflat $(BUILD)/tests/bpf/test-patched $(BUILD)/tests/bpf/pins-layout $(BUILD)/tests/fake-systemd
 	$(Q)LAB_BUILD=$(BUILD) tests/lab/lab run
 
+## lab-long: the lab's long tests: policies at work, 100 000 faults, 1000 times attaching, and what only waits
+.PHONY: lab-long
+lab-long: export TEST = long
+lab-long: lab
+
 ## lab-bench: what #CP, exits, CET MSRs and moves between CPUs cost, in instructions, on the lab's kernels
 .PHONY: lab-bench
 lab-bench: all lab-guests $(BUILD)/jsonflat

@@ -9,11 +9,11 @@ lab_boot_seconds=${LAB_BOOT_LIMIT:-900}
 # idle=halt: Bochs misses wake-ups by MWAIT's monitor, and each MONITOR searches its TLBs.
 # tsc_early_khz: the emulated second, in thousands of instructions. What runs by the clock should do enough in a second
 # to tell something, and no more.
-# load_system_certificate_list: checks signatures of certificates, 400 million instructions, on stock kernels.
+# load_system_certificate_list, jent_mod_init and the tests of ciphers: 800 million instructions, on stock kernels.
 boot_khz=300000
 boot_cmdline="console=ttyS0,115200 earlyprintk=serial,ttyS0,115200 panic=-1 lpj=1000000 tsc=reliable
 tsc_early_khz=$boot_khz no_timer_check idle=halt mitigations=off
-initcall_blacklist=load_system_certificate_list loglevel=5 rdinit=/init"
+cryptomgr.notests initcall_blacklist=load_system_certificate_list,jent_mod_init loglevel=5 rdinit=/init"
 
 # boot_tools: programs of the boot medium, unpacked; sets boot_busybox, boot_isolinux, boot_ldlinux.
 boot_tools() {

@@ -11,7 +11,7 @@ series_root=${LAB_SERIES:-$lab_root/../../kernel-patches}
 
 # kernel_conf NAME: read its description into k_*.
 kernel_conf() {
-	local kind='' suite='' image='' modules='' source='' series='' cet='' events='' enforce_cpus=1 optional=no
+	local kind='' suite='' image='' modules='' source='' series='' cet='' events='' optional=no
 	k_name=$1 k_variant=plain k_slow=1
 	case $1 in *:*) k_variant=${1#*:} ;; esac
 	# How much more time a test may take; KASAN and lockdep cost instructions, which are the emulator's time.
@@ -22,7 +22,7 @@ kernel_conf() {
 	# shellcheck source=/dev/null
 	. "$conf"
 	k_kind=$kind k_suite=$suite k_image=$image k_modules=$modules k_source=$source
-	k_series=$series k_cet=${LAB_CET:-$cet} k_events=$events k_optional=$optional k_enforce_cpus=$enforce_cpus
+	k_series=$series k_cet=${LAB_CET:-$cet} k_events=$events k_optional=$optional
 	# What a series shows follows from what it has: no tracepoint of its own, no events of its own.
 	[ "$k_events" != cet ] || [ -z "$(kernel_patches)" ] || kernel_patches | xargs grep -qs 'TRACE_EVENT.*kvm_cet_cp' ||
 		k_events=stock

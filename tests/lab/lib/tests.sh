@@ -49,12 +49,9 @@ tests_stack() {
 	fi
 }
 
-# tests_enforce CPUS TEST: where the kernel has the policy hook; unless asked for, with as many CPUs as its description
-# says. Its parts report as enforce-PART.
+# tests_enforce: where the kernel has the policy hook. Its parts report as enforce-PART.
 tests_enforce() {
-	stack_is_built && kernel_has_hook || return 0
-	[[ $2 == enforce* || $1 = "$k_enforce_cpus" ]] || return 0
-	printf 'enforce\t400\t/lab/tests/enforce\n'
+	! stack_is_built || ! kernel_has_hook || printf 'enforce\t400\t/lab/tests/enforce\n'
 }
 
 # tests_patched: the BPF tests that only a kernel with cetd's tracepoints can pass; a skip is a failure there.
@@ -78,7 +75,27 @@ tests_last() {
 	printf 'kernel-log\t20\t/lab/tests/kernel-log\n'
 }
 
-# tests_list CPUS PATTERN
+# tests_is_long NAME CPUS: those that `make lab-long` runs, and `make lab` if asked for by name. With one CPU the part of
+# the BPF tests is stack's, too; a stock kernel is not booted for a single test.
+tests_is_long() {
+	case $1 in
+	enforce | policy | linux-hidden | selftest-vmx_preemption_timer_test) ;;
+	selftest-feature_msrs_test) [ "$k_kind" != stock ] ;;
+	bpf-patched) [ "$2" = 1 ] ;;
+	*) false ;;
+	esac
+}
+
+# tests_is_wanted WHICH NAME CPUS: usual, long, or a shell pattern of names.
+tests_is_wanted() {
+	case $1 in
+	usual) ! tests_is_long "$2" "$3" ;;
+	long) tests_is_long "$2" "$3" ;;
+	*) [[ $2 == $1 ]] ;;
+	esac
+}
+
+# tests_list CPUS WHICH
 tests_list() {
 	case $2 in
 	bench | record)
@@ -91,17 +108,16 @@ tests_list() {
 		tests_selftests "$1"
 		tests_view "$1"
 		tests_series "$1"
-		tests_policy "$1" "$2"
+		tests_policy
 		tests_linux "$1"
 		tests_stack "$1"
 		tests_patched
-		tests_enforce "$1" "$2"
+		tests_enforce
 		tests_last
 	} | {
 		any=''
 		while IFS=$'\t' read -r name seconds command; do
-			# shellcheck disable=SC2053
-			[[ $name == $2 || -n $any && $name == kernel-log ]] || continue
+			tests_is_wanted "$2" "$name" "$1" || [[ -n $any && $name == kernel-log ]] || continue
 			any=yes
 			printf '%s\t%s\t%s\n' "$name" $((seconds * k_slow)) "$command"
 		done
