@@ -88,6 +88,7 @@ tests_is_long() {
 
 # tests_is_wanted WHICH NAME CPUS: usual, long, or a shell pattern of names.
 tests_is_wanted() {
+	# shellcheck disable=SC2053
 	case $1 in
 	usual) ! tests_is_long "$2" "$3" ;;
 	long) tests_is_long "$2" "$3" ;;
