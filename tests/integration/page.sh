@@ -61,7 +61,7 @@ check_live() {
 	check "charts are drawn" wait_for 10 is_true '[...document.querySelectorAll("#vm-rows svg .line")].some((p) => /M.*L.*L/.test(p.getAttribute("d")))'
 	check "the VM that faults most is first" wait_for 20 is_true 'document.querySelector("#vm-rows bdi").textContent === "db-3"'
 	check "a chart says in words what it shows" is_true 'document.querySelector("#vm-rows svg").getAttribute("aria-label").match(/^db-3: .* a second now, at most .* in five minutes$/)'
-	check "new faults are announced, by name" wait_for 10 is_true 'document.querySelector("[role=status]").textContent.startsWith("New #CP: ")'
+	check "new faults are announced, by name" wait_for 30 is_true 'document.querySelector("[role=status]").textContent.startsWith("New #CP: ")'
 	check_scheme light
 	check_scheme dark
 	check "in a narrow window only the table scrolls sideways" is_narrow

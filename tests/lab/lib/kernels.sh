@@ -148,7 +148,7 @@ kernel_tree() {
 # kernel_progress: until killed, tell each minute how far the build of $k_name is.
 kernel_progress() {
 	while sleep 60; do
-		say "kernel $k_name: $(grep -cE '^  (CC|AS|LD|AR)' "$lab_cache/log/build-$k_name.log") of about 900 objects"
+		say "kernel $k_name: $(grep -cE '^  (CC|AS|LD|AR)' "$lab_cache/log/build-$k_name.log") of about 1000 objects"
 	done
 }
 
