@@ -51,7 +51,7 @@ tests_stack() {
 
 # tests_enforce: where the kernel has the policy hook. Its parts report as enforce-PART.
 tests_enforce() {
-	! stack_is_built || ! kernel_has_hook || printf 'enforce\t400\t/lab/tests/enforce\n'
+	! stack_is_built || ! kernel_has_hook || printf 'enforce\t400\t/lab/tests/enforce %s\n' $(((k_slow + 1) / 2))
 }
 
 # tests_patched: the BPF tests that only a kernel with cetd's tracepoints can pass; a skip is a failure there.
