@@ -213,6 +213,8 @@ static bool test_neighbours(void)
 	begin(DECIDE, DELIVER);
 	vm = vm_start(2, false, true, FOREVER);
 	set_vcpu_policy(vm->id, 1, DECIDE, VERDICT(DELAY, 900 * MS));
+	while (!vm_get(vm, 1, BLOCK_ROUNDS))
+		usleep(100);
 	usleep(5000);
 	delayed = vm_get(vm, 0, BLOCK_ROUNDS);
 	sibling = rounds_in_30_ms(vm, 1);
