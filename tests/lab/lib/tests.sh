@@ -49,7 +49,8 @@ tests_stack() {
 	fi
 }
 
-# tests_enforce: where the kernel has the policy hook. Its parts report as enforce-PART.
+# tests_enforce: where the kernel has the policy hook. Its parts report as enforce-PART. On a debug kernel its guests get
+# half of k_slow only: that outlasts the daemon's queries, and a longer storm takes minutes.
 tests_enforce() {
 	! stack_is_built || ! kernel_has_hook || printf 'enforce\t400\t/lab/tests/enforce %s\n' $(((k_slow + 1) / 2))
 }
