@@ -49,7 +49,8 @@ for program; do
 	grep -E '^skip |^(not )?ok .*# SKIP' "$log" | sed 's/^/    /'
 	if [ "$bad" -gt 0 ]; then
 		failures+=("$name")
-		grep -E '^not ok |^# |ERROR|runtime error' "$log" | grep -v '# SKIP' | head -30 | sed 's/^/    /'
+		grep -E '^# |ERROR|runtime error' "$log" | head -30 | sed 's/^/    /'
+		grep -E '^not ok ' "$log" | grep -v '# SKIP' | head -30 | sed 's/^/    /'
 		[ -z "$why" ] || tail -15 "$log" | sed 's/^/    /'
 		echo "    log: $log"
 	fi

@@ -6,8 +6,17 @@
 . ./files.sh
 
 systemctl stop 'vm-*'
+ping() { busctl -q call org.cetd1 /org/cetd1 org.freedesktop.DBus.Peer Ping; }
+# A removal that is called off halfway, as dpkg does it: cetd is off in the meantime, whoever asks, and back afterwards.
+check "the package is about to be removed" /var/lib/dpkg/info/cetd.prerm remove
+check "no query starts it then" eval '! ping'
+check "nor does a scrape" eval '! curl -sS --max-time 5 http://127.0.0.1:9752/metrics'
+equal "it is off" "" "$(pgrep -x cetd)"
+check "the removal is called off" /var/lib/dpkg/info/cetd.postinst abort-remove
+check "cetd is back" wait_for 20 answers
+check "and its socket" curl -sSf --max-time 20 -o /dev/null http://127.0.0.1:9752/metrics
 # Someone who asks all the time must not bring it back on the way.
-(while :; do busctl -q call org.cetd1 /org/cetd1 org.freedesktop.DBus.Peer Ping 2>/dev/null; sleep 0.05; done) &
+(while :; do ping 2>/dev/null; sleep 0.05; done) &
 children+=($!)
 asking=$!
 check "the package is removed" dpkg -r cetd
