@@ -8,11 +8,13 @@
 systemctl stop 'vm-*'
 ping() { busctl -q call org.cetd1 /org/cetd1 org.freedesktop.DBus.Peer Ping; }
 # A removal that is called off halfway, as dpkg does it: cetd is off in the meantime, whoever asks, and back afterwards.
+export DPKG_MAINTSCRIPT_PACKAGE=cetd
 check "the package is about to be removed" /var/lib/dpkg/info/cetd.prerm remove
 check "no query starts it then" eval '! ping'
 check "nor does a scrape" eval '! curl -sS --max-time 5 http://127.0.0.1:9752/metrics'
 equal "it is off" "" "$(pgrep -x cetd)"
 check "the removal is called off" /var/lib/dpkg/info/cetd.postinst abort-remove
+unset DPKG_MAINTSCRIPT_PACKAGE
 check "cetd is back" wait_for 20 answers
 check "and its socket" curl -sSf --max-time 20 -o /dev/null http://127.0.0.1:9752/metrics
 # Someone who asks all the time must not bring it back on the way.
