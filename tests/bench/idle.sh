@@ -13,8 +13,6 @@ have_bpf && have_kvm || {
 	exit 1
 }
 
-# On a CPU since the start, in ns: the first figure of schedstat (proc(5)), over all threads.
-cpu_ns() { awk '{ n += $1 } END { printf "%d", n }' /proc/"$1"/task/*/schedstat; }
 switches() { awk '/ctxt_switches/ { n += $2 } END { print n }' /proc/"$1"/task/*/status; }
 
 # figures NAME PID CPU_NS SWITCHES: since those.

@@ -91,6 +91,9 @@ start_vm() {
 	children+=("$vm_pid")
 }
 
+# cpu_ns PID: on a CPU since the start, in ns: the first figure of schedstat (proc(5)), over all threads.
+cpu_ns() { awk '{ n += $1 } END { printf "%d", n }' /proc/"$1"/task/*/schedstat; }
+
 have_kvm() { [ -w /dev/kvm ]; }
 have_bpf() { [ "$(id -u)" = 0 ] && [ -e /sys/kernel/btf/vmlinux ]; }
 
