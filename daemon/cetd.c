@@ -16,6 +16,7 @@
 #include "cetd.h"
 #include "privileges.h"
 #include "release.h"
+#include "source/held.h"
 #include "source/recording.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -200,6 +201,15 @@ static int before_vm_remove(void *userdata, uint64_t key)
 	return c->events ? events_forget(c->events, key) : 0;
 }
 
+/* Need the events of this VM not wait for its name? */
+static bool is_vm_found(void *userdata, uint64_t key)
+{
+	struct cetd *c = userdata;
+	const struct vm *vm = model_find_key(c->model, key);
+
+	return (vm && !vm->is_provisional) || (c->discovery && discovery_is_blind(c->discovery));
+}
+
 static int on_sighup(sd_event_source *s _unused_, const struct signalfd_siginfo *si _unused_,
 		     void *userdata)
 {
@@ -352,12 +362,19 @@ static enum cetd_exit start_live(struct cetd *c)
 		.fact = on_enforcement_fact,
 		.userdata = c,
 	};
-	const struct cetd_sink sink = {on_message, c};
+	const struct cetd_sink model_sink = {on_message, c};
+	struct cetd_sink sink = {.send = held_send};
 	struct cetd_host host = {};
 	struct cetd_message message = {CETD_MESSAGE_HOST, sizeof(host), 0, &host};
 	uint64_t now_usec = 0;
 	int r;
 
+	r = held_new(c->event, &model_sink, is_vm_found, &c->held);
+	if (r < 0) {
+		log_error_errno(r, "Failed to set up the event loop: %m");
+		return CETD_EXIT_FAILURE;
+	}
+	sink.userdata = c->held;
 	probe_host("/", &host);
 	r = events_new(c->event, &params, &sink, &host, &c->events);
 	if (r < 0) {
@@ -452,6 +469,7 @@ static void stop(struct cetd *c)
 	c->discovery = discovery_free(c->discovery);
 	c->replay = replay_free(c->replay);
 	c->events = events_free(c->events);
+	c->held = held_free(c->held);
 	c->recorder = recorder_free(c->recorder);
 	c->enforcement = enforcement_free(c->enforcement);
 	c->governor = governor_free(c->governor);

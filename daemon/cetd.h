@@ -28,6 +28,7 @@ struct cetd {
 	struct freezer *freezer; /* likewise */
 	struct events *events;
 	struct discovery *discovery;
+	struct held *held; /* between these two and the model; NULL in a replay */
 	struct recorder *recorder;
 	struct replay *replay;
 	struct bus *bus;

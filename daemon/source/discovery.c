@@ -210,6 +210,11 @@ void discovery_nudge(struct discovery *d, uint64_t key)
 	arm(d);
 }
 
+bool discovery_is_blind(const struct discovery *d)
+{
+	return d->is_blind;
+}
+
 static int listen_to_uevents(struct discovery *d)
 {
 	int r;

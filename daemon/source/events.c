@@ -80,14 +80,22 @@ static int on_sample(void *userdata, void *data, size_t size)
 	return 0;
 }
 
-static int events_drain(struct events *e)
+static int events_consume(struct events *e)
 {
 	int r;
 
 	e->error = 0;
 	r = ring_buffer__consume(e->ring);
-	__atomic_fetch_add(&events_control(e)->round, 1, __ATOMIC_RELAXED);
 	return e->error < 0 ? e->error : MIN(r, 0);
+}
+
+/* And begin a round, in which each VM has its share of the ring buffer again. */
+static int events_drain(struct events *e)
+{
+	int r = events_consume(e);
+
+	__atomic_fetch_add(&events_control(e)->round, 1, __ATOMIC_RELAXED);
+	return r;
 }
 
 static int events_send_history(struct events *e, __u64 key, uint32_t slot)
@@ -414,9 +422,18 @@ struct events *events_free(struct events *e)
 	return NULL;
 }
 
-int events_refresh(struct events *e)
+/* The wake-up itself may be among what was read out of turn: its rounds follow all the same. */
+static int events_make_up_rounds(struct events *e)
 {
 	int enabled, r;
+
+	r = sd_event_source_get_enabled(e->wake, &enabled);
+	return r > 0 && !events_armed(e) ? events_start_rounds(e) : MIN(r, 0);
+}
+
+int events_refresh(struct events *e)
+{
+	int r;
 
 	if (events_armed(e) && !__atomic_load_n(&e->programs.skel->bss->dirty, __ATOMIC_SEQ_CST))
 		return 0;
@@ -425,18 +442,19 @@ int events_refresh(struct events *e)
 		r = events_read(e);
 	if (r >= 0)
 		r = events_settle(e);
-	if (r < 0)
-		return r;
-	/* The wake-up itself may be among what was drained. */
-	r = sd_event_source_get_enabled(e->wake, &enabled);
-	return r > 0 && !events_armed(e) ? events_start_rounds(e) : MIN(r, 0);
+	return r < 0 ? r : events_make_up_rounds(e);
 }
 
 int events_forget(struct events *e, uint64_t key)
 {
 	struct sent *s;
-	int slot, r = 0;
+	int slot, r;
 
+	r = events_consume(e);
+	if (r >= 0)
+		r = events_make_up_rounds(e);
+	if (r < 0)
+		return r;
 	slot = slots_find(&e->programs, key);
 	if (slot >= 0 && e->programs.vms[slot].first_ns) {
 		r = events_send_vm(e, slot);

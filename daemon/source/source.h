@@ -35,7 +35,7 @@ struct events *events_free(struct events *e);
  * programs are armed, that is, have counted nothing since the last round. */
 int events_refresh(struct events *e);
 
-/* A VM is gone: send its last counters and history, and drop its map entries. */
+/* A VM is gone: send its last samples, counters and history, and drop its map entries. */
 int events_forget(struct events *e, uint64_t key);
 
 /* Which event types are sampled through the ring buffer, one bit each (1U << CETD_EVENT_…). */
@@ -71,6 +71,9 @@ struct discovery *discovery_free(struct discovery *d);
 /* Events came for a key that discovery has not sent yet: look for it soon (rate-limited). Ends in VM_ADD, or,
  * where its VM has ended meanwhile, in before_remove and VM_REMOVE. */
 void discovery_nudge(struct discovery *d, uint64_t key);
+
+/* In a PID namespace of its own: no VM will be found. */
+bool discovery_is_blind(const struct discovery *d);
 
 /* Fill kernel_release, kvm_vendor, guest_cet, realtime_offset_ns and causes. Quiet; never fails: what cannot
  * be found out is a cause. root is "/" or a directory with the same files, for tests. */

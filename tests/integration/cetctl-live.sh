@@ -34,10 +34,23 @@ start_vm msrs --count 200 --linger 60 "$BUILD/guest/msr-loop.bin"
 check "a guest is listed" wait_for 10 is_listed msrs
 check "monitor shows its MSR accesses" wait_for 20 \
 	grep -q '"vm":"msrs","type":"msr".*"msr":"s_cet","op":"write"' "$work/events"
+msrs_pid=$vm_pid
+# So many at once that cetd finds some of them after their first events only, and one that ends with its last.
+start_vm ends --count 200000 "$BUILD/guest/msr-loop.bin"
+ends_pid=$vm_pid
+for i in {1..12}; do
+	start_vm "crowd$i" --count 200 --linger 60 "$BUILD/guest/msr-loop.bin"
+	sleep 0.02
+done
+shows_all() { [ "$(jq -r '.vm // empty' "$work/events" | sort -u | grep -cE '^(crowd[0-9]+|ends)$')" = 13 ]; }
+check "it shows those of VMs that start one upon the other" wait_for 20 shows_all
+wait "$ends_pid"
+check "a VM that ended is listed no more" wait_for 10 eval '! is_listed ends'
+equal "no event is nobody's" "" "$(jq -c 'select(.type and .vm == null)' "$work/events" 2>&1 | head -n 3)"
 kill $monitor
 equal "monitor: every line is an object" "$(wc -l <"$work/events")" "$(jq -c . "$work/events" 2>&1 | grep -c '^{')"
-expect "show" 0 "qemu, pid $vm_pid*s_cet" "" show msrs
-equal "show by pid" msrs "$("$cetctl" show --json "pid-$vm_pid" | jq -r .name)"
+expect "show" 0 "qemu, pid $msrs_pid*s_cet" "" show msrs
+equal "show by pid" msrs "$("$cetctl" show --json "pid-$msrs_pid" | jq -r .name)"
 equal "list is sorted by the kernel's count" "$("$cetctl" list --json | jq -r 'max_by([.cet_msr[]?[].fault] | add).name')" \
 	"$("$cetctl" list --no-legend --columns=name --sort=msr:desc | head -1 | xargs)"
 expect "a near name" 3 "" "did you mean 'msrs'" show mrss
