@@ -8,6 +8,12 @@ before=$(cat /run/first-count)
 pid=$(main_pid)
 equal "the earlier package is installed" 0.0.9 "$(dpkg-query -W -f '${Version}' cetd)"
 start_vm upgraded $n
+(while :; do
+	curl -sSf --max-time 20 -o /dev/null http://127.0.0.1:9752/metrics 2>>/run/scrapes
+	sleep 0.02
+done) &
+children+=($!)
+scraping=$!
 check "the upgrade succeeds" dpkg --force-confold -i new/cetd_*.deb new/cetctl_*.deb
 equal "and is there" "$(dpkg-deb -f new/cetd_*.deb Version)" "$(dpkg-query -W -f '${Version}' cetd)"
 check "the new cetd runs" wait_for 20 began_anew "$pid"
@@ -17,4 +23,7 @@ check "no access of it is missing" wait_for 10 id_of "$n"
 check "and counters from before are there" wait_for 10 id_of "$before"
 equal "installing the same once more works" 0 "$(dpkg --force-confold -i new/cetd_*.deb >/run/again.log 2>&1; echo $?)"
 check "and cetd runs" wait_for 10 is_active cetd.service
+kill $scraping
+equal "no scrape found the socket closed meanwhile" "" "$(grep -i connect /run/scrapes)"
+sed 's/^/# scrape: /' /run/scrapes
 exit $failed

@@ -17,6 +17,7 @@ check "the removal is called off" /var/lib/dpkg/info/cetd.postinst abort-remove
 unset DPKG_MAINTSCRIPT_PACKAGE
 check "cetd is back" wait_for 20 answers
 check "and its socket" curl -sSf --max-time 20 -o /dev/null http://127.0.0.1:9752/metrics
+equal "which never failed" "" "$(journalctl -q -u cetd-metrics.socket --no-pager -o cat | grep -E 'refusing|Failed')"
 # Someone who asks all the time must not bring it back on the way.
 (while :; do ping 2>/dev/null; sleep 0.05; done) &
 children+=($!)
