@@ -14,8 +14,6 @@ have_kvm || {
 	exit 0
 }
 as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
-# A monitor holds the read end of the daemon's pipe.
-is_attached() { readlink /proc/"$1"/fd/[3-9]* | grep -q '^pipe:'; }
 is_listed() { "$cetctl" list --no-legend --columns=name | grep -qx "$1 *"; }
 
 start_bus || exit 1
@@ -29,7 +27,7 @@ shows_cp=$("$cetctl" probe --json | jq -r '.coverage.hardware_cp.state != "unobs
 "$cetctl" monitor --json=short -n 100000 >"$work/events" 2>"$work/monitor.err" &
 monitor=$!
 children+=($monitor)
-wait_for 10 is_attached $monitor
+wait_for 10 has_pipe $monitor
 start_vm msrs --count 200 --linger 60 "$BUILD/guest/msr-loop.bin"
 check "a guest is listed" wait_for 10 is_listed msrs
 check "monitor shows its MSR accesses" wait_for 20 \
@@ -97,14 +95,14 @@ fi
 # The end of a VM ends its monitor; the end of the daemon ends all.
 "$cetctl" monitor "pid-$injector" >"$work/out" 2>"$work/err" &
 monitor=$!
-wait_for 10 is_attached $monitor
+wait_for 10 has_pipe $monitor
 kill $injector
 wait_for 20 eval "! kill -0 $monitor" || kill $monitor
 wait $monitor
 equal "monitor ends with the VM" "0 1" "$? $(grep -c 'the VM has ended' "$work/err")"
 "$cetctl" monitor >"$work/out" 2>"$work/err" &
 monitor=$!
-wait_for 10 is_attached $monitor
+wait_for 10 has_pipe $monitor
 stop_daemon
 wait_for 20 eval "! kill -0 $monitor" || kill $monitor
 wait $monitor

@@ -20,15 +20,16 @@ start_daemon || {
 dbus-monitor --address "$DBUS_SYSTEM_BUS_ADDRESS" "sender='org.cetd1'" >"$work/signals" 2>&1 &
 children+=($!)
 "$BUILD/cetctl" monitor --json >"$work/monitor" 2>"$work/monitor.log" &
-children+=($!)
+monitor=$!
+children+=($monitor)
 wait_for 5 grep -q NameAcquired "$work/signals"
-sleep 0.5
+wait_for 10 has_pipe $monitor
 
 "$BUILD/tests/inject" 50 >"$work/inject.log" 2>&1 &
 vm_pid=$!
 children+=("$vm_pid")
 check "50 #CP are injected" wait_for 20 grep -q "injected 50" "$work/inject.log"
-ours() { jq -c "select(.type == \"injected\" and .vm == \"pid-$vm_pid\" or .tid == $vm_pid)" "$work/monitor"; }
+ours() { jq -c "select(.type == \"injected\" and .vm == \"pid-$vm_pid\")" "$work/monitor"; }
 injected() { cetctl list --json | jq ".[] | select(.pid == $vm_pid) | .injected_control_protection"; }
 check "all are counted" wait_for 5 eval '[ "$(injected)" = 50 ]'
 

@@ -91,6 +91,9 @@ start_vm() {
 	children+=("$vm_pid")
 }
 
+# has_pipe PID: is it given events, as `cetctl monitor`? It holds the read end of a pipe of cetd's then.
+has_pipe() { readlink /proc/"$1"/fd/[3-9]* | grep -q '^pipe:'; }
+
 # cpu_ns PID: on a CPU since the start, in ns: the first figure of schedstat (proc(5)), over all threads.
 cpu_ns() { awk '{ n += $1 } END { printf "%d", n }' /proc/"$1"/task/*/schedstat; }
 
