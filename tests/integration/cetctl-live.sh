@@ -37,7 +37,7 @@ msrs_pid=$vm_pid
 start_vm ends --count 200000 "$BUILD/guest/msr-loop.bin"
 ends_pid=$vm_pid
 for i in {1..12}; do
-	start_vm "crowd$i" --count 200 --linger 60 "$BUILD/guest/msr-loop.bin"
+	start_vm "crowd$i" --count 20 --linger 60 "$BUILD/guest/msr-loop.bin"
 	sleep 0.02
 done
 shows_all() { [ "$(jq -r '.vm // empty' "$work/events" | sort -u | grep -cE '^(crowd[0-9]+|ends)$')" = 13 ]; }
