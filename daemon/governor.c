@@ -362,7 +362,7 @@ void governor_vm_changed(struct governor *g, const struct vm *vm)
 
 void governor_event(struct governor *g, const struct vm *vm, const struct cetd_event *e)
 {
-	/* The model has no VM for an event that came before it, or after its end. */
+	/* The model has no VM for an event whose VM was not found in time. */
 	const struct policy_verdict *v = vm ? ledger_find(g->ledger, vm->identity.key) : NULL;
 	char where[96] = "";
 

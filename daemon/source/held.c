@@ -109,9 +109,9 @@ int held_send(void *userdata, const struct cetd_message *message)
 		break;
 	case CETD_MESSAGE_VM_ADD:
 		r = h->next.send(h->next.userdata, message);
-		return r < 0 || !h->n ? r : release(h, identity->key, 0);
+		return r < 0 ? r : release(h, identity->key, 0);
 	case CETD_MESSAGE_VM_REMOVE:
-		r = h->n ? release(h, *(const __u64 *)message->payload, 0) : 0;
+		r = release(h, *(const __u64 *)message->payload, 0);
 		if (r < 0)
 			return r;
 		break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Between the sources and the sink: a VM's first events may come before discovery has found it, its last ones
- * after its end. The first wait here for VM_ADD, so that those who watch are told whose they are.
+ * Between the sources and the sink: a VM's first events may come before discovery has found it. They wait here for
+ * its VM_ADD, so that those who watch are told whose they are.
  */
 #pragma once
 
