@@ -317,7 +317,8 @@ static void wait_for_byte(void)
 	FUZZ_CHECK(is_answered);
 }
 
-static void start(void)
+/* The child is made while there is one thread only: it would keep whatever lock another holds, for ever. */
+int LLVMFuzzerInitialize(int *argc _unused_, char ***argv _unused_)
 {
 	static struct ledger *ledger;
 	static struct export_context ctx;
@@ -362,12 +363,11 @@ static void start(void)
 	FUZZ_CHECK(bus_new(event, address, model, &ctx, &commands, &bus) >= 0);
 	FUZZ_CHECK(sd_event_add_io(event, NULL, to_peer, EPOLLIN, on_byte, NULL) >= 0);
 	wait_for_byte();
+	return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (!bus)
-		start();
 	if (!size || size > INPUT_MAX)
 		return 0;
 	FUZZ_CHECK(send(to_peer, data, size, MSG_NOSIGNAL) == (ssize_t)size);

@@ -15,6 +15,8 @@
 #include "util/macro.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* Where a target has it: before all inputs, and before libFuzzer has threads of its own. */
+int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 
 /* What must hold whatever the input. */
 #define FUZZ_CHECK(condition)                                                                   \

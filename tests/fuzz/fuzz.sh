@@ -21,7 +21,7 @@ fuzz_one() {
 		[ "${runs:-0}" -gt 100 ] && echo "ok $target: $runs inputs in $seconds s" ||
 			echo "not ok $target: only ${runs:-0} inputs in $seconds s"
 	else
-		echo "not ok $target: $(grep -E 'not so:|ERROR:|runtime error:|SUMMARY:|Test unit written' "$log" | tr '\n' ' ')"
+		echo "not ok $target: $(grep -E 'not so:|ERROR:|runtime error:|SUMMARY:|Test unit written|Base64:' "$log" | tr '\n' ' ')"
 	fi >"$work/$target"
 	cat "$work/$target"
 }
