@@ -10,6 +10,7 @@
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/nearest.h"
+#include "util/utf8.h"
 
 enum {
 	OPT_BUS = 256,
@@ -131,6 +132,16 @@ static enum options_verdict unknown_option(const char *text)
 	return usage("unknown option '%s'", text);
 }
 
+/* Much of it is shown on terminals and on the bus. */
+static enum options_verdict unprintable(const char *value)
+{
+	char shown[256];
+
+	utf8_sanitize(value, shown, sizeof(shown));
+	return usage("an option's value is '%s', where a ? stands for what is no printable UTF-8",
+		     shown);
+}
+
 static enum options_verdict check_combination(const struct options *o, int argc, char *argv[])
 {
 	if (optind < argc)
@@ -160,6 +171,8 @@ enum options_verdict options_parse(int argc, char *argv[], struct options *ret)
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":c:h", long_options, NULL)) >= 0) {
+		if (optarg && !utf8_is_clean(optarg, strlen(optarg) + 1))
+			return unprintable(optarg);
 		switch (c) {
 		case 'h':
 			print_help();

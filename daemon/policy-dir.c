@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cetd/policy-file.h"
 
@@ -26,9 +27,9 @@ static int compare(const struct dirent **a, const struct dirent **b)
 
 static int fail(char **ret_message, const char *path, int error)
 {
-	if (asprintf(ret_message, "%s: cannot be read: %s", path, strerror(error)) < 0)
-		*ret_message = NULL;
-	return -error;
+	struct jsontext t = {.name = path, .ret_message = ret_message};
+
+	return jsontext_fail(&t, JSONTEXT_NOWHERE, "cannot be read: %s", strerror(error));
 }
 
 int policy_file_read(const char *path, struct policy_set *set, char **ret_message)
@@ -39,6 +40,7 @@ int policy_file_read(const char *path, struct policy_set *set, char **ret_messag
 
 	*ret_message = NULL;
 	r = jsontext_read(path, &text, &size, ret_message);
+	/* Not to be taken for a directory that is not there. */
 	if (r == -ENOENT)
 		return fail(ret_message, path, ENOENT);
 	return r < 0 ? r : policy_parse(set, path, text, size, ret_message);
@@ -64,14 +66,17 @@ int policy_dir_read(const char *path, struct policy_set **ret, char **ret_messag
 {
 	_cleanup_(policy_set_freep) struct policy_set *set = policy_set_new();
 	struct dirent **entries;
+	struct stat st;
 	int n, r;
 
 	*ret_message = NULL;
 	if (!set)
 		return -ENOMEM;
 	n = scandir(path, &entries, is_policy_file, compare);
-	if (n < 0)
-		return errno == ENOENT ? -ENOENT : fail(ret_message, path, errno);
+	if (n < 0) {
+		r = errno;
+		return r == ENOENT && lstat(path, &st) < 0 ? -ENOENT : fail(ret_message, path, r);
+	}
 	if (n > POLICY_FILES_MAX) {
 		if (asprintf(ret_message, "%s: has %d policy files, at most %d are read", path, n,
 			     POLICY_FILES_MAX) < 0)

@@ -8,8 +8,8 @@
 
 /*
  * Read all files of the directory that end in .json and do not begin with a dot, in the order of the bytes of
- * their names: all of them, or nothing. 0; -ENOENT where there is no such directory; -EBADMSG and other errors
- * with *ret_message, to be freed. Quiet.
+ * their names: all of them, or nothing. 0; -ENOENT where there is no such directory, not even a link to nowhere;
+ * -EBADMSG and other errors with *ret_message, to be freed. Quiet.
  */
 int policy_dir_read(const char *path, struct policy_set **ret, char **ret_message);
 

@@ -43,7 +43,7 @@ static int refuse(struct parser *p, const struct place *place, const struct poli
 	path_of(place, path, sizeof(path));
 	policy_key_valid(key, valid, sizeof(valid));
 	return jsontext_fail(&p->text, place->at, "%s is %.200s, valid is %s", path,
-			     json_object_to_json_string(found), valid);
+			     jsontext_quote(found), valid);
 }
 
 /* A string without a NUL in it; NULL where it is none. */

@@ -87,7 +87,7 @@ struct policy_set *policy_set_free(struct policy_set *set);
 /* -ENOMEM, -E2BIG for more than POLICY_RULES_MAX rules. Takes rule over, also on failure. */
 int policy_set_add(struct policy_set *set, struct policy_rule *rule);
 
-/* The name, as long as the set lives; NULL: out of memory. */
+/* The name as it can be shown, as long as the set lives; NULL: out of memory. */
 const char *policy_set_add_file(struct policy_set *set, const char *name);
 
 /* 0, -EBADMSG and a message if two rules have the same id, -ENOMEM. */

@@ -5,6 +5,7 @@
 
 #include "policy/index.h"
 #include "policy/policy.h"
+#include "util/utf8.h"
 
 #define DEFINE_TO_STRING(name, max, ...)                             \
 	static const char *const name##_names[] = {__VA_ARGS__};     \
@@ -112,8 +113,12 @@ const char *policy_set_add_file(struct policy_set *set, const char *name)
 	if (!files)
 		return NULL;
 	set->files = files;
-	files[set->n_files] = strdup(name);
-	return files[set->n_files] ? files[set->n_files++] : NULL;
+	files[set->n_files] = malloc(strlen(name) + 1);
+	if (!files[set->n_files])
+		return NULL;
+	/* A file can be named with any bytes, and its name goes to terminals and onto the bus. */
+	utf8_sanitize(name, files[set->n_files], strlen(name) + 1);
+	return files[set->n_files++];
 }
 
 const struct policy_rule *policy_set_get(const struct policy_set *set, uint32_t number)

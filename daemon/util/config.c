@@ -6,6 +6,7 @@
 #include "util/config.h"
 #include "util/jsontext.h"
 #include "util/macro.h"
+#include "util/utf8.h"
 
 struct reader {
 	struct jsontext text;
@@ -17,7 +18,8 @@ static int set_value(struct reader *r, const struct config_item *item, struct js
 		     size_t at, void *target)
 {
 	void *field = (char *)target + item->offset;
-	const char *found = json_object_to_json_string(value);
+	const char *found = jsontext_quote(value), *text;
+	size_t length;
 
 	if (item->type == CONFIG_BOOL) {
 		if (!json_object_is_type(value, json_type_boolean))
@@ -36,13 +38,20 @@ static int set_value(struct reader *r, const struct config_item *item, struct js
 		return 0;
 	}
 
-	if (!json_object_is_type(value, json_type_string) ||
-	    strlen(json_object_get_string(value)) != (size_t)json_object_get_string_len(value) ||
-	    (item->check && !item->check(json_object_get_string(value))))
+	text = json_object_get_string(value);
+	length = (size_t)json_object_get_string_len(value);
+	if (!json_object_is_type(value, json_type_string) || strlen(text) != length ||
+	    (item->check && !item->check(text)))
 		return jsontext_fail(&r->text, at, "%s is %s, valid is %s", item->key, found,
 				     item->valid);
+	/* It is shown on terminals and on the bus. */
+	if (!utf8_is_clean(text, length + 1))
+		return jsontext_fail(&r->text, at,
+				     "%s is %s, valid is %s without control characters and "
+				     "noncharacters",
+				     item->key, found, item->valid);
 	free(*(char **)field);
-	*(char **)field = strdup(json_object_get_string(value));
+	*(char **)field = strdup(text);
 	return *(char **)field ? 0 : -ENOMEM;
 }
 
@@ -88,7 +97,7 @@ static int read_object(struct reader *r, struct json_object *object, const char 
 			k = unknown_key(r, key, key_at);
 		else if (!json_object_is_type(value, json_type_object))
 			k = jsontext_fail(&r->text, key_at, "%s is %s, valid is an object", key,
-					  json_object_to_json_string(value));
+					  jsontext_quote(value));
 		else
 			k = read_object(r, value, key, value_at, target);
 		if (k < 0)

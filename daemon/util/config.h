@@ -12,7 +12,7 @@
 enum config_type {
 	CONFIG_BOOL,   /* bool */
 	CONFIG_U32,    /* uint32_t, min to max */
-	CONFIG_STRING, /* char * of the target, owned; checked by check where given */
+	CONFIG_STRING, /* char * of the target, owned; printable, and checked by check where given */
 };
 
 struct config_item {

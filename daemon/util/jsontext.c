@@ -46,6 +46,12 @@ int jsontext_fail(struct jsontext *t, size_t at, const char *format, ...)
 	return -EBADMSG;
 }
 
+const char *jsontext_quote(struct json_object *value)
+{
+	return json_object_to_json_string_ext(value, JSON_C_TO_STRING_SPACED |
+							     JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
 int jsontext_read(const char *path, char **ret_text, size_t *ret_size, char **ret_message)
 {
 	return jsontext_read_max(path, JSONTEXT_MAX, ret_text, ret_size, ret_message);
@@ -64,6 +70,9 @@ int jsontext_read_max(const char *path, size_t max, char **ret_text, size_t *ret
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		int error = errno;
 
+		if (error == ENOENT && lstat(path, &st) == 0)
+			return jsontext_fail(&t, JSONTEXT_NOWHERE,
+					     "is a link to what is not there");
 		if (error != ENOENT)
 			jsontext_fail(&t, JSONTEXT_NOWHERE, "cannot be read: %s", strerror(error));
 		return -error;

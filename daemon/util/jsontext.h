@@ -21,8 +21,8 @@ struct jsontext {
 	unsigned int line;
 };
 
-/* Read a regular file of at most JSONTEXT_MAX bytes, with a NUL added. 0; -ENOENT without a message, other
- * errors with *ret_message, to be freed. */
+/* Read a regular file of at most JSONTEXT_MAX bytes, with a NUL added. 0; -ENOENT without a message where there is none,
+ * not even a link to nowhere; other errors with *ret_message, to be freed. */
 int jsontext_read(const char *path, char **ret_text, size_t *ret_size, char **ret_message);
 
 /* Likewise, of at most max bytes. */
@@ -33,6 +33,9 @@ int jsontext_read_max(const char *path, size_t max, char **ret_text, size_t *ret
  * is '?' in it. Returns -EBADMSG. */
 int jsontext_fail(struct jsontext *t, size_t at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* A value as it stands in the text, for messages; json-c's, as long as the value lives. */
+const char *jsontext_quote(struct json_object *value);
 
 unsigned int jsontext_line(struct jsontext *t, size_t at);
 

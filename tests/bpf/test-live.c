@@ -103,7 +103,7 @@ static void test_idle_source_sleeps_and_wakes_at_the_first_event(void **state)
 		assert_true(guest_report(fd) > 0);
 		for (began = live_now_usec(); !l.seen[0].n_counters;) {
 			assert_true(sd_event_run(l.event, USEC_PER_SEC) >= 0);
-			assert_true(live_now_usec() - began < 2 * USEC_PER_SEC);
+			assert_true(live_now_usec() - began < 10 * USEC_PER_SEC);
 		}
 		guest_stop(pid);
 	}

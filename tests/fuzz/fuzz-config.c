@@ -31,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	FUZZ_CHECK(r == 0);
 	r = settings_read(fuzz_file(data, size), &s, &message);
-	FUZZ_CHECK(r == 0 || message);
+	FUZZ_CHECK(r == 0 || is_sendable(message));
+	FUZZ_CHECK(is_sendable(s.policy_dir) && is_sendable(s.metrics_listen));
 	FUZZ_CHECK(s.max_vms && s.metrics_listen && s.log_level && s.policy_dir);
 	FUZZ_CHECK(log_level_from_string(s.log_level) >= 0);
 	FUZZ_CHECK(listen_address_from_string(s.metrics_listen, &(struct listen_address){}, NULL) ==

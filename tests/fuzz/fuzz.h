@@ -13,6 +13,7 @@
 
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Where a target has it: before all inputs, and before libFuzzer has threads of its own. */
@@ -26,6 +27,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 			abort();                                                                \
 		}                                                                               \
 	} while (0)
+
+/* What D-Bus takes as a string. */
+static inline bool is_sendable(const char *text)
+{
+	return text && utf8_is_valid(text, strlen(text) + 1);
+}
 
 /* The input as a NUL-terminated text that ends at its first NUL; to be freed. */
 static inline char *fuzz_text(const uint8_t *data, size_t size)

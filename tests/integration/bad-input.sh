@@ -33,9 +33,12 @@ refused "option without value" 2 "needs a value" "$cetd" --config
 refused "bad speed" 2 "valid is a number" "$cetd" --replay x --speed fast
 refused "record and replay" 2 "exclude each other" "$cetd" --record a --replay b
 refused "bad log level" 2 "valid are emerg" "$cetd" --log-level loud
+refused "value that cannot be shown" 2 "an option's value is '/etc/\?\?.conf'" "$cetd" --config $'/etc/\xff\e.conf' --check-config
 refused "help" 0 "Exit codes" "$cetd" --help
 
 refused "missing config" 3 "$work/none.conf" "$cetd" --config "$work/none.conf" --check-config
+ln -s "$work/none.conf" "$work/link.conf"
+refused "config that is a link to nowhere" 3 "link.conf: is a link to what is not there" "$cetd" --config "$work/link.conf" --check-config
 printf '{\n  // comment\n  "max_vm": 7\n}\n' >"$work/key.conf"
 refused "unknown key" 3 "key.conf:3: unknown key max_vm, did you mean max_vms" \
 	"$cetd" --config "$work/key.conf" "${quiet[@]}"
@@ -45,6 +48,9 @@ refused "value out of range" 3 "range.conf:2: max_vms is 0, valid is .* 1 to 655
 printf '{ "metrics": { "listen": "nowhere" } }' >"$work/listen.conf"
 refused "bad address" 3 'listen.conf:1: metrics.listen is "nowhere", valid is' \
 	"$cetd" --config "$work/listen.conf" --check-config
+printf '{\n"policy_dir": "/a/\xef\xbf\xbe" }' >"$work/text.conf"
+refused "text that the bus would not take" 3 'text.conf:2: policy_dir is "/a/\?\?\?", valid is .* without control characters' \
+	"$cetd" --config "$work/text.conf" --check-config
 printf '{ "max_vms": 5' >"$work/cut.conf"
 refused "config cut off" 3 "cut.conf:1: .*ends in the middle" "$cetd" --config "$work/cut.conf" --check-config
 refused "installed config is good" 0 "" "$cetd" --config systemd/cetd.conf --check-config

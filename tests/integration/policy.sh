@@ -12,6 +12,9 @@ printf '{ "policy_dir": "%s" }' "$rules" >"$work/cetd.conf"
 check_config() { "$BUILD/cetd" --config "$work/cetd.conf" --check-config 2>&1; }
 
 match "a policy_dir that is not there is refused" "policy.d: there is no such directory" "$(check_config)"
+ln -s "$work/nowhere" "$rules"
+match "and is not the same as a link to nowhere" "policy.d: cannot be read: No such file" "$(check_config)"
+rm "$rules"
 mkdir "$rules"
 check "an empty one is good" check_config
 printf '{ "version": 1,\n"rules": [ { "id": "a", "mode": "enforec" } ] }' >"$rules/10-a.json"
@@ -35,6 +38,9 @@ EOT
 printf '{ "version": 1, "rules": [ { "id": "rest", "record": true, "mode": "monitor" } ] }' >"$rules/20-b.json"
 echo 'not JSON' >"$rules/.30-hidden.json"
 echo 'not JSON' >"$rules/30-other.txt"
+ln -s "$work/nowhere" "$rules/50-link.json"
+match "a link to nowhere is no file that is left out" "50-link.json: is a link to what is not there" "$(check_config)"
+rm "$rules/50-link.json"
 check "good rules are good, and other files are left alone" check_config
 
 check "cetctl checks files without a daemon" cetctl policy check "$rules"/*.json
@@ -105,6 +111,20 @@ printf '{ "version": 1, "rules": [ { "id": "x", "shtsk": "hide" } ] }' >"$rules/
 match "an unknown key is refused with the nearest" 'unknown key shtsk, did you mean shstk\?' "$(reload)"
 equal "and the old rules stay again" rest "$(policy $other .mode.rule)"
 rm "$rules"/20-b.json
+
+# Names of files are bytes; D-Bus takes text, and leaves without an answer who asks for anything else.
+odd=$rules/40-$'\xff\e'.json
+cp "$rules/10-a.json" "$odd"
+match "a file with an odd name is refused like any" '40-\?\?.json:[0-9]*: id is "web", which is that of' "$(reload)"
+ln -sf "$work/nowhere" "$odd"
+match "one that cannot be read as well" '40-\?\?.json: is a link to what is not there' "$(reload)"
+rm "$odd"
+printf '{ "version": 1, "rules": [ { "id": "odd", "match": { "name": "other*" }, "mode": "monitor" } ] }' >"$odd"
+check "and one that is good is taken" reload
+equal "and shown" "odd 40-??.json" "$(policy $other '.mode | "\(.rule) \(.reason)"' | sed -n 's/^\(odd\) .*\(40-..\.json\).*/\1 \2/p')"
+equal "also as properties" 0 "$(dbus-send --bus="$DBUS_SYSTEM_BUS_ADDRESS" --print-reply --dest=org.cetd1 /org/cetd1 \
+	org.freedesktop.DBus.ObjectManager.GetManagedObjects >"$work/objects" 2>&1; echo $?)"
+rm "$odd"
 check "what is good again is taken" reload
 equal "and what is gone is gone" "default monitor" "$(policy $other '"\(.mode.source) \(.mode.value)"')"
 rm "$rules"/10-a.json
