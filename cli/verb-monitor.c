@@ -17,6 +17,9 @@
 /* The daemon keeps a line within PIPE_BUF, 4096. */
 #define LINE_BYTES_MAX 16384
 
+/* Twice as many as can run at once (max_vms); those of VMs that have ended go when it is full. */
+#define NAMES_MAX 131072
+
 struct monitor {
 	struct ctl *ctl;
 	const char *vm; /* id, or NULL for all */
@@ -43,6 +46,10 @@ static const char *name_of(struct monitor *m, const char *id)
 
 	if (json_object_object_get_ex(m->names, id, &known))
 		return json_object_get_string(known);
+	if (json_object_object_length(m->names) >= NAMES_MAX) {
+		json_object_put(m->names);
+		m->names = json_object_new_object();
+	}
 	r = sd_bus_call_method(m->ctl->bus, CETD_BUS_NAME, CETD_BUS_PATH, CETD_BUS_MANAGER,
 			       "ListVMs", NULL, &reply, NULL);
 	if (r >= 0)
