@@ -170,25 +170,31 @@ polkit_answers() {
 	busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" --timeout=5 get-property org.freedesktop.PolicyKit1 \
 		/org/freedesktop/PolicyKit1/Authority org.freedesktop.PolicyKit1.Authority BackendVersion
 }
-# ask METHOD-LINE MODE: a stranger calls, and polkit asks the agent that is there for the caller. Seen of polkitd 122: after
-# an agent has left it waits for itself, and answers nobody any more. That is not what is tested here.
+restart_polkit() {
+	stop "$polkit_pid" KILL
+	wait_for 5 has_no_polkit
+	start_polkit
+}
+# Seen of polkitd 122: after an agent has left it waits for itself, and answers nobody any more. That is not what is
+# tested here.
+is_stuck() {
+	! polkit_answers >/dev/null || return 1
+	echo "# polkitd answers nobody any more, its threads:" \
+		"$(grep -h . "/proc/$polkit_pid"/task/*/wchan | tr '\n' ' '): another is started"
+}
+# ask METHOD-LINE MODE: a stranger calls, and polkit asks the agent that is there for the caller.
 ask() {
-	local attempt
-	for attempt in 1 2 3; do
+	for _ in 1 2 3; do
 		caller "$stranger" "$1"
 		start "$work/agent.log" "$BUILD/tests/polkit-agent" "$caller_pid" "$2"
 		agent_pid=$pid
 		wait_for 5 grep -q ready "$work/agent.log"
 		echo >"$work/go"
 		wait_for 10 grep -q begin "$work/agent.log" && return
-		! polkit_answers >/dev/null || return 1
-		echo "# polkitd answers nobody any more (attempt $attempt), its threads:" \
-			"$(grep -h . "/proc/$polkit_pid"/task/*/wchan | tr '\n' ' '): another is started"
+		is_stuck || return 1
 		stop "$caller_pid" KILL
 		stop "$agent_pid"
-		stop "$polkit_pid" KILL
-		wait_for 5 has_no_polkit
-		start_polkit
+		restart_polkit
 	done
 	return 1
 }
@@ -216,7 +222,8 @@ for m in "${methods[@]}"; do
 	stop "$agent_pid"
 done
 
-# A polkit that hangs: one user's calls are bounded, and root does not wait for it.
+# A polkit that hangs, though not of itself: one user's calls are bounded, and root does not wait for it.
+restart_polkit
 kill -STOP "$polkit_pid"
 waiting=()
 for i in $(seq 40); do
