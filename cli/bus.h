@@ -54,5 +54,8 @@ enum exit_code bus_mark_replayed(struct ctl *ctl);
 enum exit_code bus_describe_vm(struct ctl *ctl, const char *name, json_object **ret);
 void bus_print_replayed(struct ctl *ctl, const char *recording);
 
+/* The snapshot that DumpByFileDescriptor gave. */
+enum exit_code bus_read_dump(int fd, json_object **ret);
+
 /* A method that returns a file descriptor; owned by the caller. Needs ctl->may_pass_fds. */
 enum exit_code bus_call_fd(struct ctl *ctl, const char *member, const char *vm, int *ret);

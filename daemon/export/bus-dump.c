@@ -56,42 +56,27 @@ static int on_end(sd_event_source *s _unused_, uint64_t usec _unused_, void *use
 	return 0;
 }
 
-/* The whole text, so that a slow reader costs the daemon no time. seals: what nobody can do to it any more. */
-static int make_memfd(const char *text, int seals, int *ret_fd)
-{
-	_cleanup_(closep) int fd = memfd_create("cetd-dump", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	size_t left = strlen(text);
-
-	if (fd < 0)
-		return -errno;
-	while (left) {
-		ssize_t n = write(fd, text, left);
-
-		if (n < 0)
-			return -errno;
-		text += n;
-		left -= (size_t)n;
-	}
-	if (lseek(fd, 0, SEEK_SET) < 0 || fcntl(fd, F_ADD_SEALS, seals) < 0)
-		return -errno;
-	*ret_fd = take_fd(&fd);
-	return 0;
-}
-
+/* All of it, so that a slow reader costs the daemon no time. seals: what nobody can do to it any more. */
 static int make_dump(struct bus *b, bool has_addresses, int seals, int *ret_fd, sd_bus_error *error)
 {
-	_cleanup_(json_object_putp) struct json_object *o = NULL;
+	_cleanup_(closep) int fd = memfd_create("cetd-dump", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_cleanup_(fclosep) FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 	int r;
 
+	if (!f)
+		return sd_bus_error_set_errnof(error, errno, "Failed to make the dump: %m");
+	take_fd(&fd);
 	b->commands.refresh(b->commands.userdata);
-	o = json_from_model(b->model, b->ctx, has_addresses);
-	if (!o)
-		return -ENOMEM;
-	r = make_memfd(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-								 JSON_C_TO_STRING_SPACED |
-								 JSON_C_TO_STRING_NOSLASHESCAPE),
-		       seals, ret_fd);
-	return r < 0 ? sd_bus_error_set_errnof(error, r, "Failed to write the dump: %m") : 0;
+	r = json_write_model(f, b->model, b->ctx, has_addresses);
+	if (r >= 0) {
+		fd = fcntl(fileno(f), F_DUPFD_CLOEXEC, 3);
+		if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0 || fcntl(fd, F_ADD_SEALS, seals) < 0)
+			r = -errno;
+	}
+	if (r < 0)
+		return sd_bus_error_set_errnof(error, r, "Failed to write the dump: %m");
+	*ret_fd = take_fd(&fd);
+	return 0;
 }
 
 static int run_dump(struct bus *b, sd_bus_message *message, const struct vm *vm _unused_,

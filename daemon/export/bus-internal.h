@@ -48,6 +48,8 @@ struct bus {
 	unsigned int n_monitors;
 	struct dump *dumps;
 	uint64_t dump_usec; /* that one can be read */
+	size_t text_max;    /* CETD_BUS_TEXT_MAX, and CETD_BUS_OBJECTS_MAX */
+	uint32_t objects_max;
 };
 
 extern const sd_bus_vtable manager_vtable[];
@@ -68,8 +70,11 @@ int vm_object_path(const char *id, char **ret);
 /* The VM that an argument names: 0, or a set error that says what to do. */
 int bus_find_vm(const struct bus *b, const char *text, const struct vm **ret, sd_bus_error *error);
 
-/* Reply with a JSON object, taking its reference. */
-int bus_reply_json(sd_bus_message *message, struct json_object *o);
+/* Reply with a text, or a JSON object, taking its reference; or refuse what is too long for a message. */
+int bus_reply_text(const struct bus *b, sd_bus_message *message, const char *text,
+		   sd_bus_error *error);
+int bus_reply_json(const struct bus *b, sd_bus_message *message, struct json_object *o,
+		   sd_bus_error *error);
 
 /* Open a monitor of one VM (its key) or of all (0); ret_fd is the caller's read end. */
 int monitor_new(struct bus *b, uint64_t key, int *ret_fd, sd_bus_error *error);

@@ -102,11 +102,16 @@ METHOD(method_get_vm_by_pid)
 
 METHOD(method_describe)
 {
+	_cleanup_(freep) char *text = NULL;
+	_cleanup_(fclosep) FILE *f = NULL;
 	struct bus *b = userdata;
+	size_t size;
+	int r;
 
-	(void)error;
 	refresh(b);
-	return bus_reply_json(message, json_from_model(b->model, b->ctx, false));
+	f = open_memstream(&text, &size);
+	r = f ? json_write_model(f, b->model, b->ctx, false) : -ENOMEM;
+	return r < 0 ? r : bus_reply_text(b, message, text, error);
 }
 
 static int append_fault(sd_bus_message *reply, const struct model *m, const struct cetd_event *e)
@@ -207,9 +212,8 @@ METHOD(method_metrics)
 	struct bus *b = userdata;
 	int r;
 
-	(void)error;
 	r = b->commands.render_metrics(b->commands.userdata, &text);
-	return r < 0 ? r : sd_bus_reply_method_return(message, "s", text);
+	return r < 0 ? r : bus_reply_text(b, message, text, error);
 }
 
 static int run_monitor(struct bus *b, sd_bus_message *message, const struct vm *vm,

@@ -320,6 +320,5 @@ METHOD(bus_policy_get_all)
 {
 	const struct bus *b = userdata;
 
-	(void)error;
-	return bus_reply_json(message, json_from_rules(b->ctx->ledger));
+	return bus_reply_json(b, message, json_from_rules(b->ctx->ledger), error);
 }

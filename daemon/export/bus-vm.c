@@ -33,13 +33,23 @@ struct bus *bus_of_vm(sd_bus *bus)
 	return sd_bus_slot_get_userdata(sd_bus_get_current_slot(bus));
 }
 
-int vm_node_enumerator(sd_bus *bus _unused_, const char *prefix _unused_, void *userdata,
-		       char ***ret_nodes, sd_bus_error *error _unused_)
+int vm_node_enumerator(sd_bus *bus, const char *prefix _unused_, void *userdata, char ***ret_nodes,
+		       sd_bus_error *error)
 {
+	sd_bus_message *message = sd_bus_get_current_message(bus);
 	const struct bus *b = userdata;
-	char **nodes = calloc(b->model->n_vms + 1, sizeof(*nodes));
+	char **nodes;
 	size_t n = 0;
 
+	/* The names alone, for Introspect, are short. */
+	if (b->model->n_vms > b->objects_max &&
+	    sd_bus_message_is_method_call(message, "org.freedesktop.DBus.ObjectManager",
+					  "GetManagedObjects"))
+		return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+					 "There are %u VMs, and one message holds the objects of "
+					 "%u: there is ListVMs, and DumpByFileDescriptor",
+					 b->model->n_vms, b->objects_max);
+	nodes = calloc(b->model->n_vms + 1, sizeof(*nodes));
 	if (!nodes)
 		return -ENOMEM;
 	FOREACH_VM (b->model, vm)
@@ -159,13 +169,13 @@ GETTER(get_cr4_writes)
 				     "clear", vm->kernel.counters.cr4_cet[0]);
 }
 
-static int method_describe(sd_bus_message *message, void *userdata, sd_bus_error *error _unused_)
+static int method_describe(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	const struct bus *b = bus_of_vm(sd_bus_message_get_bus(message));
 	const struct vm *vm = userdata;
 
 	b->commands.refresh(b->commands.userdata);
-	return bus_reply_json(message, json_from_vm(vm, b->ctx, false));
+	return bus_reply_json(b, message, json_from_vm(vm, b->ctx, false), error);
 }
 
 #define TEXT(name, field, flags) \

@@ -33,7 +33,20 @@ int bus_find_vm(const struct bus *b, const char *text, const struct vm **ret, sd
 				 "No VM has the id, name, UUID or pid-N '%s'", text);
 }
 
-int bus_reply_json(sd_bus_message *message, struct json_object *o)
+int bus_reply_text(const struct bus *b, sd_bus_message *message, const char *text,
+		   sd_bus_error *error)
+{
+	if (strlen(text) > b->text_max)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+					 "The answer has %zu bytes, more than the %zu that go over "
+					 "the bus: there is DumpByFileDescriptor, Describe of one "
+					 "VM, and /metrics over HTTP",
+					 strlen(text), b->text_max);
+	return sd_bus_reply_method_return(message, "s", text);
+}
+
+int bus_reply_json(const struct bus *b, sd_bus_message *message, struct json_object *o,
+		   sd_bus_error *error)
 {
 	const char *text;
 	int r;
@@ -41,7 +54,7 @@ int bus_reply_json(sd_bus_message *message, struct json_object *o)
 	text = o ? json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
 							     JSON_C_TO_STRING_NOSLASHESCAPE)
 		 : NULL;
-	r = text ? sd_bus_reply_method_return(message, "s", text) : -ENOMEM;
+	r = text ? bus_reply_text(b, message, text, error) : -ENOMEM;
 	json_object_put(o);
 	return r;
 }
@@ -277,6 +290,8 @@ int bus_new(sd_event *event, const char *address, const struct model *model,
 	b->ctx = ctx;
 	b->commands = *commands;
 	b->dump_usec = DUMP_SECONDS * USEC_PER_SEC;
+	b->text_max = CETD_BUS_TEXT_MAX;
+	b->objects_max = CETD_BUS_OBJECTS_MAX;
 
 	r = authorizer_new(&b->authorizer);
 	if (r < 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The snapshot as JSON, built from the model. */
 #include <errno.h>
+#include <string.h>
 
 #include "cetd/names.h"
 #include "export/json-policy.h"
@@ -283,10 +284,10 @@ static struct json_object *host_to_json(const struct cetd_host *h)
 	return o;
 }
 
-struct json_object *json_from_model(const struct model *m, const struct export_context *ctx,
-				    bool with_addresses)
+/* All but the VMs. */
+static struct json_object *json_from_host(const struct model *m, const struct export_context *ctx)
 {
-	struct json_object *o = json_object_new_object(), *lost, *vms;
+	struct json_object *o = json_object_new_object(), *lost;
 
 	add_string(o, "version", CETD_VERSION);
 	add_u64(o, "pid", (uint64_t)getpid());
@@ -306,10 +307,39 @@ struct json_object *json_from_model(const struct model *m, const struct export_c
 	lost = add_object(o, "events_lost");
 	for (int i = 0; i < _CETD_LOST_MAX; i++)
 		add_u64(lost, cetd_lost_to_string(i), m->lost[i]);
-
-	vms = json_object_new_array();
-	FOREACH_VM (m, vm)
-		json_object_array_add(vms, json_from_vm(vm, ctx, with_addresses));
-	json_object_object_add(o, "vms", vms);
 	return o;
+}
+
+/* Without its last bytes, `cut` of them; takes the reference. */
+static int write_object(FILE *f, struct json_object *o, size_t cut)
+{
+	size_t n = 0;
+	const char *text =
+		o ? json_object_to_json_string_length(
+			    o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &n)
+		  : NULL;
+
+	if (text)
+		fwrite(text, 1, n - cut, f);
+	json_object_put(o);
+	return text ? 0 : -ENOMEM;
+}
+
+int json_write_model(FILE *f, const struct model *m, const struct export_context *ctx,
+		     bool with_addresses)
+{
+	const char *before = ",\"vms\":[";
+	int r = write_object(f, json_from_host(m, ctx), strlen("}"));
+
+	FOREACH_VM (m, vm) {
+		if (r < 0)
+			return r;
+		fputs(before, f);
+		before = ",";
+		r = write_object(f, json_from_vm(vm, ctx, with_addresses), 0);
+	}
+	fputs(m->n_vms ? "]}" : ",\"vms\":[]}", f);
+	if (r >= 0 && (ferror(f) || fflush(f) != 0))
+		r = -EIO;
+	return r;
 }

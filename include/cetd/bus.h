@@ -23,5 +23,12 @@
 /* The longest time that something can be set for, in microseconds: ten years. 0 is without end. */
 #define CETD_BUS_FOR_MAX_USEC (10 * 366 * 86400ULL * 1000000)
 
+/*
+ * What the daemon says in one message: text of so many bytes at most, and the objects of so many VMs (2 KiB each, 4 at
+ * most). dbus-daemon throws off the bus whoever sends more than 32 MiB (max_message_size in its system.conf).
+ */
+#define CETD_BUS_TEXT_MAX (31 * 1024 * 1024)
+#define CETD_BUS_OBJECTS_MAX 8192
+
 /* Where the exporter listens unless told otherwise. */
 #define CETD_METRICS_DEFAULT "127.0.0.1:9752"

@@ -69,12 +69,18 @@ static void render(const struct model *m)
 {
 	const struct metrics_context context = {.version = "1"};
 	const struct export_context ctx = {.recording = "fuzz"};
-	struct json_object *o = json_from_model(m, &ctx, true);
+	struct json_object *o;
 	size_t size;
 	char *text;
+	FILE *f = open_memstream(&text, &size);
 
-	FUZZ_CHECK(o && json_object_to_json_string(o));
+	FUZZ_CHECK(f && json_write_model(f, m, &ctx, true) == 0);
+	FUZZ_CHECK(utf8_is_valid(text, size + 1));
+	o = json_tokener_parse(text);
+	FUZZ_CHECK(json_object_is_type(o, json_type_object));
 	json_object_put(o);
+	fclose(f);
+	free(text);
 	for (int format = 0; format < _METRICS_FORMAT_MAX; format++) {
 		FUZZ_CHECK(metrics_render(m, &context, format, &text, &size) == 0);
 		FUZZ_CHECK(utf8_is_valid(text, size + 1));

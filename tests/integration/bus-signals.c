@@ -66,6 +66,12 @@ static int refresh(void *userdata _unused_)
 	return 0;
 }
 
+static int render_metrics(void *userdata _unused_, char **ret_text)
+{
+	*ret_text = strdup("# nothing\n");
+	return *ret_text ? 0 : -ENOMEM;
+}
+
 static void set_monitored(void *userdata _unused_, bool is_monitored _unused_)
 {
 }
@@ -98,6 +104,7 @@ static int start(void)
 		[CETD_FACT_HARDWARE_CP] = CETD_COVERAGE_OBSERVED,
 		[CETD_FACT_ENFORCEMENT] = CETD_COVERAGE_OBSERVED};
 	const struct bus_commands commands = {.refresh = refresh,
+					      .render_metrics = render_metrics,
 					      .set_monitored = set_monitored,
 					      .get_policy_state = get_policy_state};
 	const struct model_observer observer = {
@@ -277,7 +284,7 @@ static void test_changes_are_told(void)
 
 /* ---- What a policy brings about. ---- */
 
-static char answer[32];
+static char answer[64];
 
 static int on_answer(sd_bus_message *m, void *userdata _unused_, sd_bus_error *error _unused_)
 {
@@ -360,6 +367,42 @@ static void test_description_is_fresh(sd_bus *client)
 			      !strcmp(answer, "described") && n_refreshed,
 		      "%s.Describe tells of what is now", cases[i].interface);
 	}
+}
+
+/* ---- What no message holds is refused: dbus-daemon would throw out who says it. ---- */
+
+static int on_refusal(sd_bus_message *m, void *userdata _unused_, sd_bus_error *error _unused_)
+{
+	const sd_bus_error *e = sd_bus_message_get_error(m);
+
+	snprintf(answer, sizeof(answer), "%s", e ? e->name : "an answer");
+	return 0;
+}
+
+static void test_long_answers(sd_bus *client)
+{
+	static const char *const calls[][2] = {
+		{CETD_BUS_MANAGER, "Describe"},
+		{CETD_BUS_MANAGER, "Metrics"},
+		{"org.freedesktop.DBus.ObjectManager", "GetManagedObjects"},
+	};
+
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(calls); i++) {
+		const char *const *call = calls[i / 2];
+		bool is_too_long = i % 2;
+
+		bus->text_max = is_too_long ? 1 : CETD_BUS_TEXT_MAX;
+		bus->objects_max = is_too_long ? VMS - 1 : VMS;
+		answer[0] = '\0';
+		check(sd_bus_call_method_async(client, NULL, CETD_BUS_NAME, CETD_BUS_PATH, call[0],
+					       call[1], on_refusal, NULL, "") >= 0 &&
+			      wait_until(is_answered, NULL, 20 * USEC_PER_SEC) &&
+			      !strcmp(answer,
+				      is_too_long ? SD_BUS_ERROR_LIMITS_EXCEEDED : "an answer"),
+		      "%s that %s: %s", call[1], is_too_long ? "is too long" : "just fits", answer);
+	}
+	bus->text_max = CETD_BUS_TEXT_MAX;
+	bus->objects_max = CETD_BUS_OBJECTS_MAX;
 }
 
 /* ---- Dumps, in a child that is nobody. ---- */
@@ -524,6 +567,7 @@ int main(void)
 	test_changes_are_told();
 	test_throttle_state(listener);
 	test_description_is_fresh(listener);
+	test_long_answers(listener);
 	if (geteuid() == 0) {
 		test_root_passes_a_crowd(listener);
 		test_dumps_are_bounded();

@@ -181,6 +181,9 @@ failures() {
 		done
 	done
 	[ $failed = 1 ] || ok "odd data: no crash"
+	start_fake --long "$snapshot"
+	expect "more VMs than a message holds: they come in a file" 0 "web-1" "" list
+	expect "with one of them alone" 0 "web-1" "" show web-1
 	start_fake --mute "$snapshot"
 	SYSTEMD_BUS_TIMEOUT=1s expect "a daemon that is stuck: exit code 4" 4 "" "does not answer" list
 	start_fake "$snapshot"
@@ -257,6 +260,8 @@ remote() {
 		"without addresses" -H op@far monitor -n2
 	timeout 2 "$cetctl" -H op@far monitor db-2 >"$work/out" 2>/dev/null
 	equal "-H: monitor shows the VM asked for only" "124 0" "$? $(wc -c <"$work/out")"
+	start_fake --long "$snapshot"
+	expect "-H: more VMs than a message holds, and no file passes" 1 "" "Describe: The answer has many bytes" -H op@far list
 	printf '#!/bin/sh\nexit 255\n' >"$work/bin/ssh"
 	expect "-H: unreachable, exit code 4" 4 "" "cannot connect to op@far*ssh op@far systemd-stdio-bridge" \
 		-H op@far list

@@ -27,6 +27,7 @@ struct fake {
 	bool ticks;	   /* the first VM takes 10 faults, and a second passes, at each Describe */
 	bool is_mute;	   /* Describe is never answered */
 	bool is_broken;	   /* Describe answers with half of the JSON */
+	bool is_long;	   /* what Describe would answer is too long for a message */
 	const char *calls; /* file that calls which change something are noted in */
 	bool ends_monitor; /* the pipe is closed after the lines */
 };
@@ -131,9 +132,11 @@ static int on_describe(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	char *s;
 	int r;
 
-	(void)error;
 	if (f->is_mute)
 		return 1;
+	if (f->is_long)
+		return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+					"The answer has many bytes");
 	if (f->ticks)
 		tick(f);
 	s = describe(f->snapshot);
@@ -508,15 +511,11 @@ static int serve(struct fake *f)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"clone", required_argument, NULL, 'c'},
-		{"monitor", required_argument, NULL, 'm'},
-		{"deny", no_argument, NULL, 'd'},
-		{"tick", no_argument, NULL, 't'},
-		{"mute", no_argument, NULL, 'u'},
-		{"broken", no_argument, NULL, 'b'},
-		{"end", no_argument, NULL, 'e'},
-		{"calls", required_argument, NULL, 'C'},
-		{},
+		{"clone", required_argument, NULL, 'c'}, {"monitor", required_argument, NULL, 'm'},
+		{"deny", no_argument, NULL, 'd'},	 {"tick", no_argument, NULL, 't'},
+		{"mute", no_argument, NULL, 'u'},	 {"broken", no_argument, NULL, 'b'},
+		{"long", no_argument, NULL, 'l'},	 {"end", no_argument, NULL, 'e'},
+		{"calls", required_argument, NULL, 'C'}, {},
 	};
 	unsigned int clones = 0;
 	struct fake f = {};
@@ -541,6 +540,9 @@ int main(int argc, char **argv)
 			break;
 		case 'b':
 			f.is_broken = true;
+			break;
+		case 'l':
+			f.is_long = true;
 			break;
 		case 'C':
 			f.calls = optarg;
