@@ -312,7 +312,7 @@ static int on_byte(sd_event_source *source _unused_, int fd, uint32_t revents _u
 static void wait_for_byte(void)
 {
 	is_answered = false;
-	for (int n = 0; n < 5000 && !is_answered; n++)
+	for (int n = 0; n < 20000 && !is_answered; n++)
 		FUZZ_CHECK(sd_event_run(event, USEC_PER_MSEC) >= 0);
 	FUZZ_CHECK(is_answered);
 }

@@ -14,7 +14,7 @@ fuzz_one() {
 	local target=$1 log=$BUILD/fuzz/$1.log runs
 	mkdir -p "$BUILD/fuzz/found/$target"
 	# Leaks of the first input on are the target's own state; libFuzzer looks for those of one input by itself.
-	if "$BUILD/fuzz/fuzz-$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+	if "$BUILD/fuzz/fuzz-$target" -max_total_time="$seconds" -timeout=30 -rss_limit_mb=2048 -print_final_stats=1 \
 		-artifact_prefix="$broken/$target-" -dict="tests/fuzz/$target.dict" \
 		"$BUILD/fuzz/found/$target" "tests/fuzz/corpus/$target" >"$log" 2>&1 </dev/null; then
 		runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
