@@ -21,7 +21,7 @@
 #include "private-bus.h"
 #include "util/macro.h"
 
-#define WAIT_USEC (5 * USEC_PER_SEC)
+#define WAIT_USEC (20 * USEC_PER_SEC)
 #define MANY 500
 #define WIDE 2100
 

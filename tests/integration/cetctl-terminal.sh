@@ -154,7 +154,7 @@ completes() {
 	wait_for 20 is_empty || not_ok "$1 completion: $2: no empty line: $(screen | head -c 200)"
 	keys -l "$3"
 	keys Tab
-	wait_for 5 shows "$4" || keys Tab
+	wait_for 2 shows "$4" || keys Tab
 	on_screen "$1 completion: $2" "$4"
 }
 is_empty() { [ "$(screen | tr -d '\n')" = "prompt>" ]; }

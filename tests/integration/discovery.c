@@ -29,7 +29,7 @@
 #include "util/macro.h"
 
 #define CHILD_VMS_MAX 300
-#define WAIT_USEC (5 * USEC_PER_SEC)
+#define WAIT_USEC (12 * USEC_PER_SEC)
 #define QUIET_USEC (500 * USEC_PER_MSEC)
 
 /* ---- The VMM: a child that does as it is told by single letters on stdin, answering with the same. ---- */

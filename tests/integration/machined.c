@@ -14,7 +14,7 @@
 #include "source/machined.h"
 #include "util/macro.h"
 
-#define WAIT_USEC (5 * USEC_PER_SEC)
+#define WAIT_USEC (20 * USEC_PER_SEC)
 #define QUIET_USEC (300 * USEC_PER_MSEC)
 #define MANY 1000
 

@@ -27,10 +27,11 @@ match() {
 	if [[ $3 =~ $2 ]]; then ok "$1"; else not_ok "$1: expected /$2/, found '${3:0:400}'"; fi
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds; tried each wait_step seconds.
+# wait_for SECONDS COMMAND...: until it succeeds; tried each wait_step seconds. It is given up after three times as long:
+# a machine that stands still for a while is no fault of what is tested.
 wait_step=0.05
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + 3 * $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
