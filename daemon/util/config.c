@@ -19,7 +19,6 @@ static int set_value(struct reader *r, const struct config_item *item, struct js
 {
 	void *field = (char *)target + item->offset;
 	const char *found = jsontext_quote(value), *text;
-	size_t length;
 
 	if (item->type == CONFIG_BOOL) {
 		if (!json_object_is_type(value, json_type_boolean))
@@ -38,14 +37,13 @@ static int set_value(struct reader *r, const struct config_item *item, struct js
 		return 0;
 	}
 
-	text = json_object_get_string(value);
-	length = (size_t)json_object_get_string_len(value);
-	if (!json_object_is_type(value, json_type_string) || strlen(text) != length ||
+	text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
+	if (!text || strlen(text) != (size_t)json_object_get_string_len(value) ||
 	    (item->check && !item->check(text)))
 		return jsontext_fail(&r->text, at, "%s is %s, valid is %s", item->key, found,
 				     item->valid);
 	/* It is shown on terminals and on the bus. */
-	if (!utf8_is_clean(text, length + 1))
+	if (!utf8_is_clean(text, strlen(text) + 1))
 		return jsontext_fail(&r->text, at,
 				     "%s is %s, valid is %s without control characters and "
 				     "noncharacters",

@@ -34,7 +34,7 @@ int jsontext_read_max(const char *path, size_t max, char **ret_text, size_t *ret
 int jsontext_fail(struct jsontext *t, size_t at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* A value as it stands in the text, for messages; json-c's, as long as the value lives. */
+/* A value as it stands in the text, for messages; json-c's, until the value is made text again. */
 const char *jsontext_quote(struct json_object *value);
 
 unsigned int jsontext_line(struct jsontext *t, size_t at);
